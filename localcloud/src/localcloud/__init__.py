@@ -1,0 +1,1 @@
+"""A laptop-sized Google Cloud: unmodified clients reach it through environment variables alone."""
