@@ -1,0 +1,48 @@
+# Two commands matter: `make demo` and `make test`. Everything they need is installed by `make setup`.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.DEFAULT_GOAL := help
+VENV := $(CURDIR)/.venv/bin
+export PATH := $(VENV):$(PATH)
+export PYTHONDONTWRITEBYTECODE := 1
+
+.PHONY: help setup demo test lint unit sanity integration molecule benchmark lock clean
+
+help: ## Show what can be run
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 22
+
+setup: ## Install what the project needs: Debian packages when root, .venv, the cluster's Python environment
+	@scripts/setup.sh
+
+demo: setup ## Bring up the local cloud, converge it, run one workload on real data; leaves the local cloud up
+	@scripts/demo.sh
+
+test: setup ## Run every test, cheapest first
+	@scripts/test.sh
+
+lint: setup ## Linters: ruff, shellcheck, yamllint, ansible-lint, changelog
+	@scripts/test.sh lint
+
+unit: setup ## Tests without any server
+	@scripts/test.sh unit
+
+sanity: setup ## ansible-test sanity on the collection
+	@scripts/test.sh sanity
+
+integration: setup ## Tests against localcloud, with the real clients that are installed
+	@scripts/test.sh integration
+
+molecule: setup ## A molecule scenario per role, against one localcloud
+	@scripts/test.sh molecule
+
+benchmark: setup ## Ratios against gcloud, gsutil and rclone, in one run each
+	@python tests/benchmarks/bench_gcs_tree.py
+	python tests/benchmarks/bench_converge.py
+
+lock: ## Refresh the hashed locks from requirements/*.in
+	@scripts/lock.sh
+
+clean: ## Stop the local cloud and remove the virtual environment (caches outside the checkout stay)
+	@test ! -x $(VENV)/localcloud || $(VENV)/localcloud down
+	rm -rf .venv .ansible .pytest_cache .ruff_cache

@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# Run the test stages, cheapest first, and print how long each took. Usage: scripts/test.sh [STAGE...]
+# Every stage runs even when an earlier one failed; the exit code says whether all passed.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+export PATH="${PWD}/.venv/bin:${PATH}"
+readonly collection=collections/ansible_collections/dataplatform/compute
+
+stage_lint() {
+  ruff check .
+  ruff format --check .
+  git ls-files -z '*.sh' '.ci/run' | xargs -0 -r shellcheck
+  git ls-files -z '*.yml' '*.yaml' | xargs -0 -r yamllint --strict
+  ansible-lint --quiet
+  (cd "${collection}" && antsibull-changelog lint)
+}
+
+stage_unit() {
+  pytest -q -m "not integration" tests/unit tests/jobs "${collection}/tests/unit" localcloud/tests
+}
+
+stage_sanity() {
+  scripts/sanity.sh
+}
+
+stage_integration() {
+  pytest -q tests/integration
+}
+
+# The scenarios of the roles share one local cloud of their own; the user's is left alone.
+stage_molecule() {
+  local home result=0
+  home="$(mktemp -d)"
+  export LOCALCLOUD_HOME="${home}/localcloud"
+  localcloud up --port 0
+  localcloud exec -- molecule test --all || result=$?
+  localcloud down
+  rm -rf "${home}"
+  unset LOCALCLOUD_HOME
+  return "${result}"
+}
+
+if (($# == 0)); then
+  set -- lint unit sanity integration molecule
+fi
+summary=()
+failed=0
+for stage in "$@"; do
+  if ! declare -F "stage_${stage}" >/dev/null; then
+    echo "test: no stage '${stage}'; expected lint, unit, sanity, integration or molecule" >&2
+    exit 2
+  fi
+  echo "== ${stage}"
+  started=${SECONDS}
+  # A function called in a condition runs without errexit; a subshell of its own keeps it.
+  set +e
+  (set -e; "stage_${stage}")
+  result=$?
+  set -e
+  if ((result == 0)); then
+    summary+=("passed  ${stage}  $((SECONDS - started)) s")
+  else
+    summary+=("FAILED  ${stage}  $((SECONDS - started)) s")
+    failed=$((failed + 1))
+  fi
+done
+
+echo "== summary"
+printf '%s\n' "${summary[@]}"
+echo "stages: $((${#summary[@]} - failed)) passed, ${failed} failed"
+((failed == 0))
