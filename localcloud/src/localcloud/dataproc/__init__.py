@@ -1,0 +1,15 @@
+"""Dataproc of the local cloud: policies, workflow templates, clusters, and jobs that really run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def create_service(settings: Any, store: Any, clock: Any, operations: Any, storage: Any) -> Any:
+    """Return the Dataproc service; see `localcloud.dataproc.service.DataprocService`.
+
+    Imported on demand, so that the job supervisor, which shares this package, starts without loading the service.
+    """
+    from localcloud.dataproc.service import DataprocService  # noqa: PLC0415
+
+    return DataprocService(settings, store, clock, operations, storage)

@@ -1,0 +1,244 @@
+"""Engine that runs a PySpark job's main file as a plain process, with the cluster's Python, on this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from localcloud.dataproc import supervisor
+from localcloud.dataproc.engine import DriverStatus, EngineError
+from localcloud.errors import ApiError
+
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".jar")
+
+
+class ProcessEngine:
+    """Drivers are processes of this machine, each under a supervisor of its own (see `supervisor`)."""
+
+    def __init__(self, jobs_directory: Path, environment_file: Path, python: Path, storage: Any) -> None:
+        """Run drivers with `python` in directories below `jobs_directory`.
+
+        They get the variables of `environment_file` (how clients reach the local cloud) and their files from `storage`.
+        """
+        self._jobs_directory = jobs_directory
+        self._environment_file = environment_file
+        self._python = python
+        self._storage = storage
+        # Supervisors that this server started, so that they are reaped when they end.
+        self._children: dict[str, subprocess.Popen[bytes]] = {}
+
+    def refusal(self, job: dict[str, Any]) -> str | None:
+        """Return why this engine can never run `job`: it runs PySpark jobs only."""
+        if "pysparkJob" in job:
+            return None
+        kind = next((name for name in job if name.endswith("Job")), "job")
+        return f"The local process engine cannot run a {kind}: it runs pysparkJob only."
+
+    def start(self, name: str, job: dict[str, Any]) -> None:
+        """Fetch the job's files and start its driver. Raises EngineError naming what is missing."""
+        if self.status(name).state != "absent":
+            return
+        if not self._python.exists():
+            raise EngineError(
+                f"The cluster's Python {self._python} does not exist; set LOCALCLOUD_CLUSTER_PYTHON to one."
+            )
+        directory = self._jobs_directory / name
+        if (directory / supervisor.RUN_FILE).exists():
+            # All was prepared, but the server died before the supervisor was there.
+            self._spawn(name, directory)
+            return
+        work = directory / "work"
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        work.mkdir(exist_ok=True)
+        (directory / "tmp").mkdir(exist_ok=True)
+        description = job["pysparkJob"]
+        main, python_path = self._fetch_all(description, work)
+        plan = {
+            "arguments": [str(self._python), str(main), *description.get("args", [])],
+            "directory": str(work),
+            "environment": self._environment(directory, python_path),
+        }
+        supervisor.write_atomically(directory / supervisor.RUN_FILE, plan)
+        self._spawn(name, directory)
+
+    def _spawn(self, name: str, directory: Path) -> None:
+        package_root = Path(supervisor.__file__).parents[2]
+        with (directory / "supervisor.log").open("ab") as log:
+            self._children[name] = subprocess.Popen(
+                [sys.executable, "-m", "localcloud.dataproc.supervisor", str(directory)],
+                env={"PATH": _PATH, "LANG": "C.UTF-8", "PYTHONPATH": str(package_root)},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def _environment(self, directory: Path, python_path: list[str]) -> dict[str, str]:
+        """Return the driver's environment: a clean base, what reaches the local cloud, and where its modules are."""
+        base = {
+            "PATH": f"{self._python.parent}:{_PATH}",
+            "HOME": str(directory / "work"),
+            "TMPDIR": str(directory / "tmp"),
+            "LANG": "C.UTF-8",
+            "USER": getpass.getuser(),
+            # Output reaches the bucket while the driver runs, not only when it ends.
+            "PYTHONUNBUFFERED": "1",
+            # gcsfs, unlike other clients, goes through a proxy only when it is told to trust the environment.
+            "FSSPEC_GCS": '{"session_kwargs": {"trust_env": true}}',
+        }
+        if python_path:
+            base["PYTHONPATH"] = os.pathsep.join(python_path)
+        try:
+            base |= json.loads(self._environment_file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise EngineError(f"{self._environment_file} does not exist: the local cloud is being stopped.") from None
+        return base
+
+    def _fetch_all(self, description: dict[str, Any], work: Path) -> tuple[Path, list[str]]:
+        """Put the job's files into `work`; return the main file and the entries of the module search path."""
+        main = self._fetch(description["mainPythonFileUri"], work)
+        python_path = []
+        for uri in description.get("pythonFileUris", ()):
+            fetched = self._fetch(uri, work)
+            python_path.append(str(fetched.parent if fetched.suffix == ".py" else fetched))
+        for uri in description.get("fileUris", ()):
+            self._fetch(uri, work)
+        for uri in description.get("archiveUris", ()):
+            self._unpack(uri, work)
+        return main, list(dict.fromkeys(python_path))
+
+    def _fetch(self, uri: str, work: Path) -> Path:
+        """Put the file at `uri` into `work`, under its own name or the alias after `#`. Raises EngineError."""
+        location, _, alias = uri.partition("#")
+        file_name = alias or location.rpartition("/")[2]
+        if file_name in ("", ".", "..") or "/" in file_name:
+            raise EngineError(f"Invalid file '{uri}': it does not end in a file name.")
+        target = work / file_name
+        parts = urlsplit(location)
+        if parts.scheme == "gs":
+            target.write_bytes(self._read_object(uri, parts.netloc, location.split("/", 3)[3] if parts.path else ""))
+        elif parts.scheme in ("", "file"):
+            source = Path(unquote(parts.path))
+            if not source.is_file():
+                raise EngineError(
+                    f"File not found: {uri} (no such file on this machine, which stands in for the cluster)."
+                )
+            shutil.copyfile(source, target)
+        else:
+            raise EngineError(f"Cannot read '{uri}': the local process engine reads gs:// and file: URIs only.")
+        return target
+
+    def _read_object(self, uri: str, bucket: str, name: str) -> bytes:
+        try:
+            return self._storage.read_object(bucket, name)
+        except ApiError as problem:
+            raise EngineError(f"File not found: {uri} ({problem.message})") from problem
+
+    def _unpack(self, uri: str, work: Path) -> None:
+        """Unpack an archive into a directory of its name (or alias), as Spark does."""
+        if not uri.partition("#")[0].endswith(_ARCHIVE_SUFFIXES):
+            raise EngineError(f"Invalid archive '{uri}', expected one of: {', '.join(_ARCHIVE_SUFFIXES)}.")
+        archive = self._fetch(uri, work)
+        packed = archive.replace(archive.with_name(archive.name + ".packed"))
+        archive.mkdir()
+        try:
+            if tarfile.is_tarfile(packed):
+                with tarfile.open(packed) as opened:
+                    opened.extractall(archive, filter="data")
+            else:
+                shutil.unpack_archive(packed, archive, "zip")
+        except (tarfile.TarError, shutil.ReadError, OSError) as problem:
+            raise EngineError(f"Cannot unpack archive '{uri}': {problem}") from problem
+        packed.unlink()
+
+    def status(self, name: str) -> DriverStatus:
+        """Return how the driver is doing, from the files its supervisor keeps."""
+        directory = self._jobs_directory / name
+        child = self._children.get(name)
+        child_ended = child is None or child.poll() is not None
+        exit_file = directory / supervisor.EXIT_FILE
+        if not exit_file.exists():
+            if not (directory / supervisor.RUN_FILE).exists():
+                return DriverStatus("absent")
+            if not child_ended or self._is_watched(directory):
+                return DriverStatus("running")
+            # The supervisor may have ended between the two looks.
+            if not exit_file.exists():
+                started = (directory / supervisor.STATE_FILE).exists()
+                return DriverStatus("lost" if started or child is not None else "absent")
+        self._children.pop(name, None)
+        return DriverStatus("exited", json.loads(exit_file.read_text(encoding="utf-8"))["exit_code"])
+
+    @staticmethod
+    def _is_watched(directory: Path) -> bool:
+        lock = supervisor.try_lock(directory)
+        if lock is None:
+            return True
+        os.close(lock)
+        return False
+
+    def output_size(self, name: str) -> int:
+        """Return how many bytes the driver has written."""
+        try:
+            return (self._jobs_directory / name / supervisor.OUTPUT_FILE).stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def read_output(self, name: str, start: int, end: int) -> bytes:
+        """Return bytes [start, end) of the output."""
+        try:
+            with (self._jobs_directory / name / supervisor.OUTPUT_FILE).open("rb") as output:
+                output.seek(start)
+                return output.read(max(0, end - start))
+        except FileNotFoundError:
+            return b""
+
+    def terminate(self, name: str, grace: float) -> None:
+        """Ask the supervisor to end the driver; a driver without one (it was killed) is killed here."""
+        directory = self._jobs_directory / name
+        status = self.status(name)
+        if status.state == "running":
+            (directory / supervisor.TERMINATE_FILE).write_text(str(grace), encoding="utf-8")
+            watcher = self._state(directory).get("supervisor")
+            if watcher:
+                _signal(watcher, signal.SIGTERM)
+        elif status.state == "lost":
+            driver = self._state(directory).get("driver")
+            if driver and _belongs_to(driver, directory):
+                supervisor.kill_all(driver, driver, signal.SIGKILL)
+
+    @staticmethod
+    def _state(directory: Path) -> dict[str, int]:
+        try:
+            return json.loads((directory / supervisor.STATE_FILE).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+
+    def remove(self, name: str) -> None:
+        """Delete the directory of a driver that has ended."""
+        self._children.pop(name, None)
+        shutil.rmtree(self._jobs_directory / name, ignore_errors=True)
+
+
+def _signal(process: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(process, number)
+
+
+def _belongs_to(process: int, directory: Path) -> bool:
+    """Return whether a process still is the driver of `directory`, and not another that got its id."""
+    try:
+        return Path(f"/proc/{process}/cwd").readlink().is_relative_to(directory)
+    except OSError:
+        return False

@@ -1,0 +1,115 @@
+"""One instance: the shared parts, the services on top of them, and what happens at start, tick, reset and stop."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import secrets
+import shutil
+from typing import Any
+
+from localcloud import credentials, dataproc, services, storage
+from localcloud.app import Application
+from localcloud.clock import Clock
+from localcloud.control import Control
+from localcloud.faults import Faults
+from localcloud.files import ensure_private_directory
+from localcloud.journal import Journal
+from localcloud.oauth import OAuthService
+from localcloud.operations import Operations
+from localcloud.settings import Settings
+from localcloud.store import Store
+from localcloud.tokens import Tokens
+
+_TICK_SECONDS = 0.2
+_log = logging.getLogger("localcloud")
+
+
+class Instance:
+    """Everything behind the proxy. Whoever makes one holds the lock of its home."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Open the state of `settings.home`, making what is missing."""
+        self.settings = settings
+        ensure_private_directory(settings.home)
+        for directory in (settings.objects_directory, settings.jobs_directory):
+            ensure_private_directory(directory)
+        self.store = Store(settings.database_file)
+        self.clock = Clock(settings.pace)
+        self.journal = Journal(settings.journal_file)
+        self.faults = Faults(self.store)
+        account = credentials.ensure_service_account(settings)
+        self.tokens = Tokens(self.store, account)
+        credentials.write_user_credentials(settings, self.tokens.issue_refresh(credentials.USER_EMAIL))
+        self.control_secret = secrets.token_urlsafe(24)
+        self.control = Control(self.control_secret, self.faults, self.journal, self.reset)
+        oauth = OAuthService(self.tokens, account)
+        self.application = Application(self.journal, self.faults, self.tokens, oauth, self.control)
+        self._services: list[Any] = []
+        self._failing: set[str] = set()
+        self._create_services()
+
+    def _create_services(self) -> None:
+        self.operations = Operations(self.store, self.clock, self.faults)
+        objects = storage.create_service(self.settings, self.store, self.clock)
+        clusters = dataproc.create_service(self.settings, self.store, self.clock, self.operations, objects)
+        simple = services.create_services(self.settings, self.store, self.clock, self.operations)
+        self._services = [objects, clusters, *simple.values()]
+        self.application.install({("dataproc", "v1"): clusters, **simple}, objects)
+
+    async def start(self) -> None:
+        """Start the services: what was under way when the last server died is picked up here."""
+        await self._call_all("start")
+
+    async def run_ticker(self) -> None:
+        """Move states by the clock and write the journal, until cancelled."""
+        while True:
+            await asyncio.sleep(_TICK_SECONDS)
+            await self._guarded("operations", self.operations.tick)
+            await self._call_all("tick")
+            self.journal.flush()
+
+    async def stop(self) -> None:
+        """Stop for good: services end what they run, such as job drivers."""
+        await self._call_all("stop")
+        self.journal.flush()
+        self.store.close()
+
+    async def reset(self) -> None:
+        """Empty the instance: every resource, object, job, fault and journal line; keys and certificates stay."""
+        await self._call_all("stop")
+        with self.store.transaction() as connection:
+            tables = connection.execute(
+                "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+            ).fetchall()
+            for (table,) in tables:
+                # The secret of the tokens is kept, so that clients which hold a token go on.
+                if table != "named_values":
+                    connection.execute(f'DELETE FROM "{table}"')  # noqa: S608  (names come from the database itself)
+        for directory in (self.settings.objects_directory, self.settings.jobs_directory):
+            await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
+            ensure_private_directory(directory)
+        self.faults.clear()
+        self.journal.clear()
+        self._create_services()
+        await self.start()
+
+    async def _call_all(self, name: str) -> None:
+        for service in self._services:
+            action = getattr(service, name, None)
+            if action is not None:
+                await self._guarded(f"{type(service).__name__}.{name}", action)
+
+    async def _guarded(self, what: str, action: Any) -> None:
+        """Call `action`; a failure is logged, once while it lasts, and must not stop the other services."""
+        try:
+            outcome = action()
+            if inspect.isawaitable(outcome):
+                await outcome
+        except Exception:
+            if what not in self._failing:
+                _log.exception("%s failed", what)
+            self._failing.add(what)
+        else:
+            self._failing.discard(what)

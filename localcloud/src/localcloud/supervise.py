@@ -1,0 +1,169 @@
+"""Starting, finding and stopping the server process."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import os
+import subprocess
+import sys
+import time
+from typing import Any
+
+import psutil
+
+from localcloud.files import ensure_private_directory
+from localcloud.settings import Settings
+
+LOOPBACK = "127.0.0.1"
+_START_SECONDS = 60.0
+_STOP_SECONDS = 20.0
+_LOG_BYTES = 10 * 1024 * 1024
+# What the server process answers on the pipe it was given, before its message.
+READY = "ready"
+LOCKED = "locked"
+FAILED = "failed"
+
+
+class SuperviseError(Exception):
+    """Something about the server process went wrong; the message is for people."""
+
+
+def running(settings: Settings) -> dict[str, Any] | None:
+    """Return the process file of the running server (pid, port, pace, started, secret), or None.
+
+    Only a server that answers counts: after `kill -9` the file is still there.
+    """
+    process = read_process_file(settings)
+    if process is None or not psutil.pid_exists(process["pid"]):
+        return None
+    try:
+        call(process, "GET", "/localcloud/status", timeout=5)
+    except (OSError, SuperviseError):
+        return None
+    return process
+
+
+def read_process_file(settings: Settings) -> dict[str, Any] | None:
+    """Return what the last server wrote about itself, dead or alive, or None."""
+    try:
+        return json.loads(settings.process_file.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def call(process: dict[str, Any], method: str, path: str, body: Any = None, timeout: float = 30) -> dict[str, Any]:
+    """Call the control API of a running server. Raises SuperviseError with its message, OSError when it is gone."""
+    connection = http.client.HTTPConnection(LOOPBACK, process["port"], timeout=timeout)
+    try:
+        content = None if body is None else json.dumps(body)
+        connection.request(method, path, content, {"Authorization": f"Bearer {process['secret']}"})
+        response = connection.getresponse()
+        answer = json.loads(response.read() or b"{}")
+    except (http.client.HTTPException, ValueError) as error:
+        raise SuperviseError(f"port {process['port']} does not answer like localcloud: {error}") from None
+    finally:
+        connection.close()
+    if response.status != 200:
+        raise SuperviseError(answer.get("error", f"the control API answered {response.status}"))
+    return answer
+
+
+def start(settings: Settings) -> tuple[dict[str, Any], bool]:
+    """Return the running server and whether this call started it; returns once it serves. Raises SuperviseError."""
+    process = running(settings)
+    if process is not None:
+        return process, False
+    ensure_private_directory(settings.home)
+    outcome, message = _spawn(settings)
+    if outcome == FAILED:
+        raise SuperviseError(message or f"the server died while starting:\n{_log_tail(settings)}")
+    # A process that lost the race for the lock waits for the one that won it.
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
+        process = running(settings)
+        if process is not None:
+            return process, outcome == READY
+        time.sleep(0.05)
+    if outcome == LOCKED:
+        raise SuperviseError(f"{message}, but it does not answer (log: {settings.log_file})")
+    raise SuperviseError(f"the server started, but does not answer (log: {settings.log_file})")
+
+
+def stop(settings: Settings) -> bool:
+    """Stop the server and its job drivers; return whether there was anything to stop. Raises SuperviseError."""
+    process = read_process_file(settings)
+    if running(settings) is None:
+        return _clean_up_after_crash(settings, process is not None)
+    server = psutil.Process(process["pid"])
+    server.terminate()
+    try:
+        server.wait(_STOP_SECONDS)
+    except psutil.TimeoutExpired:
+        raise SuperviseError(
+            f"the server (process {server.pid}) does not stop within {_STOP_SECONDS:.0f} s; log: {settings.log_file}"
+        ) from None
+    settings.environment_file.unlink(missing_ok=True)
+    return True
+
+
+def _clean_up_after_crash(settings: Settings, crashed: bool) -> bool:
+    """Stop what a killed server left behind: its job drivers outlive it on purpose."""
+    found = settings.environment_file.exists() or crashed
+    if settings.database_file.exists():
+        from localcloud import server  # noqa: PLC0415  (costs half a second, and is needed after a crash only)
+        from localcloud.instance import Instance  # noqa: PLC0415
+
+        try:
+            lock = server.take_lock(settings, 0)
+        except server.LockedError as error:
+            raise SuperviseError(f"{error}, but it does not answer (log: {settings.log_file})") from None
+        try:
+            if found:
+                asyncio.run(Instance(settings).stop())
+        finally:
+            lock.release()
+    settings.environment_file.unlink(missing_ok=True)
+    settings.process_file.unlink(missing_ok=True)
+    return found
+
+
+def _spawn(settings: Settings) -> tuple[str, str]:
+    """Start the server process in a session of its own; return its first words (READY, LOCKED or FAILED; message)."""
+    if settings.log_file.exists() and settings.log_file.stat().st_size > _LOG_BYTES:
+        settings.log_file.replace(settings.log_file.with_suffix(".log.1"))
+    reader, writer = os.pipe()
+    log = os.open(settings.log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    command = [
+        sys.executable,
+        "-m",
+        "localcloud.daemon",
+        f"--home={settings.home}",
+        f"--port={settings.port}",
+        f"--pace={settings.pace}",
+        f"--report-to={writer}",
+    ]
+    try:
+        subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            pass_fds=(writer,),
+            cwd="/",
+        )
+    finally:
+        os.close(writer)
+        os.close(log)
+    with os.fdopen(reader, encoding="utf-8") as stream:
+        outcome, _, message = stream.read().partition(" ")
+    return outcome or FAILED, message
+
+
+def _log_tail(settings: Settings) -> str:
+    try:
+        return "\n".join(settings.log_file.read_text(encoding="utf-8", errors="replace").splitlines()[-15:])
+    except FileNotFoundError:
+        return "(no log)"
