@@ -1,0 +1,193 @@
+# Copyright: (c) 2026, Data Platform Compute contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The core of gcp_doctor: everything a run needs, checked one by one, each failure with its next step. Changes nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.dataplatform.compute.plugins.module_utils.client import (
+    GoogleClient,
+    add_common_arguments,
+    client_from_params,
+)
+from ansible_collections.dataplatform.compute.plugins.module_utils.errors import ComputeError
+from ansible_collections.dataplatform.compute.plugins.module_utils.libraries import MISSING, requests
+from ansible_collections.dataplatform.compute.plugins.module_utils.principal import USERINFO_URL
+from ansible_collections.dataplatform.compute.plugins.module_utils.retry import RetryPolicy
+from ansible_collections.dataplatform.compute.plugins.module_utils.task import Reporter, TaskDefinition
+
+TIMEOUT_SECONDS = 10
+CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE")
+_MANY = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """One line of the report; ``next_step`` is empty when it is ok."""
+
+    name: str
+    ok: bool
+    detail: str
+    next_step: str = ""
+
+    def __str__(self) -> str:
+        """``ok      name: detail`` or ``FAILED  name: detail -> next step``."""
+        step = f" -> {self.next_step}" if self.next_step and not self.ok else ""
+        return f"{'ok    ' if self.ok else 'FAILED'}  {self.name}: {self.detail}{step}"
+
+
+def run(params: dict[str, Any], _client: None, reporter: Reporter) -> dict[str, Any]:
+    """Run every check, show each line as it is known, and fail at the end when any failed."""
+    checks = []
+    for check in all_checks(params):
+        reporter.progress(str(check))
+        checks.append(check)
+    failed = [check for check in checks if not check.ok]
+    if failed:
+        lines = "\n".join(str(check) for check in failed)
+        return {"changed": False, "failed": True, "msg": f"{len(failed)} of {len(checks)} checks failed:\n{lines}"}
+    return {"changed": False, "checks": [dataclasses.asdict(check) for check in checks]}
+
+
+def all_checks(params: dict[str, Any]) -> Iterator[Check]:
+    """Yield every check; what cannot be looked at because of an earlier failure says so."""
+    yield check_findings(params["inventory_findings"])
+    yield from check_tools(params["tools"])
+    yield from check_certificate_files(os.environ)
+    if MISSING:
+        step = f"pip install {' '.join(MISSING)}"
+        yield Check("libraries", False, f"missing in Ansible's Python: {', '.join(MISSING)}", step)
+        return
+    yield Check("libraries", True, "google-auth, requests and tenacity are there")
+    hint = params["login_hint"]
+    reachable = [check_host(host) for host in params["hosts"]]
+    yield from reachable
+    if not all(check.ok for check in reachable):
+        yield Check("token", False, "not asked for, because not every host is reachable", hint)
+        return
+    client = client_from_params(params, RetryPolicy(attempts=2))
+    try:
+        token = check_principal(client, params["expected_principal"], hint)
+        yield token
+        if token.ok:
+            yield check_services(client, params["project"], params["services"])
+            yield check_permissions(client, params["project"], params["permissions"])
+    finally:
+        client.close()
+
+
+def check_findings(findings: str) -> Check:
+    """The inventory, from what inventory_check said about it."""
+    if findings:
+        return Check("inventory", False, findings, "correct the values above; no environment is changed before")
+    return Check("inventory", True, "every fact is there and fits the others")
+
+
+def check_tools(tools: dict[str, str]) -> Iterator[Check]:
+    """Programs on PATH, each with what it is needed for."""
+    for tool, purpose in tools.items():
+        path = shutil.which(tool)
+        yield Check(f"tool {tool}", bool(path), path or "not on PATH", f"install it; it is needed for {purpose}")
+
+
+def check_certificate_files(environment: dict[str, str] | os._Environ[str]) -> Iterator[Check]:
+    """Files with certificate authorities that the environment names; without them every TLS connection fails."""
+    for variable in CA_VARIABLES:
+        path = environment.get(variable)
+        if path:
+            there = Path(path).exists()
+            yield Check(f"variable {variable}", there, path if there else f"{path} does not exist", f"unset {variable} or correct it")
+
+
+def check_host(host: str) -> Check:
+    """Reach a host and verify its certificate; any HTTP answer will do."""
+    name = f"reach {host}"
+    try:
+        answer = requests.get(f"https://{host}/", timeout=TIMEOUT_SECONDS, allow_redirects=False)
+    except requests.exceptions.SSLError as error:
+        step = "name the authority that signed it in REQUESTS_CA_BUNDLE (a corporate proxy often has its own)"
+        return Check(name, False, f"TLS: {_last_words(error)}", step)
+    except requests.exceptions.ProxyError as error:
+        proxy = os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy") or "none"
+        return Check(name, False, f"proxy: {_last_words(error)}", f"check HTTPS_PROXY (now: {proxy})")
+    except requests.exceptions.RequestException as error:
+        return Check(name, False, _last_words(error), "check DNS, firewall, and whether HTTPS_PROXY is needed")
+    return Check(name, True, f"TLS verified, answered {answer.status_code}")
+
+
+def check_principal(client: GoogleClient, expected: str, hint: str) -> Check:
+    """A token is given, and it is the expected account's."""
+    try:
+        principal = client.request("GET", USERINFO_URL).get("email", "")
+        source = client.loaded_credentials.source
+    except ComputeError as error:
+        return Check("token", False, str(error), hint)
+    if expected and principal != expected:
+        return Check("token", False, f"it is {principal}'s ({source}), expected {expected}", hint)
+    return Check("token", True, f"{principal} ({source})")
+
+
+def check_services(client: GoogleClient, project: str, services: list[str]) -> Check:
+    """Every Google API the platform uses is enabled in the project."""
+
+    def disabled() -> list[str]:
+        root = f"https://serviceusage.googleapis.com/v1/projects/{project}/services"
+        names = [f"projects/{project}/services/{service}" for service in services]
+        answer = client.request("GET", f"{root}:batchGet", params={"names": names})
+        enabled = {entry["name"].rpartition("/")[2] for entry in answer["services"] if entry.get("state") == "ENABLED"}
+        return [service for service in services if service not in enabled]
+
+    step = "gcloud services enable {} --project=" + project
+    return _check_missing("APIs", disabled, f"{len(services)} enabled in {project}", "not enabled", step)
+
+
+def check_permissions(client: GoogleClient, project: str, permissions: list[str]) -> Check:
+    """The account has every permission the playbooks need on the project."""
+
+    def missing() -> list[str]:
+        url = f"https://cloudresourcemanager.googleapis.com/v1/projects/{project}:testIamPermissions"
+        granted = client.request("POST", url, json={"permissions": permissions}).get("permissions", [])
+        return [permission for permission in permissions if permission not in granted]
+
+    step = f"ask an owner of {project} to grant a role with: {{}}"
+    return _check_missing("permissions", missing, f"{len(permissions)} granted on {project}", "not granted", step)
+
+
+def _check_missing(name: str, find: Callable[[], list[str]], fine: str, bad: str, step: str) -> Check:
+    try:
+        missing = find()
+    except ComputeError as error:
+        return Check(name, False, str(error), "the account needs to be allowed to ask, too")
+    if missing:
+        shown = ", ".join(missing[:_MANY]) + (f" and {len(missing) - _MANY} more" if len(missing) > _MANY else "")
+        return Check(name, False, f"{bad}: {shown}", step.format(" ".join(missing)))
+    return Check(name, True, fine)
+
+
+def _last_words(error: BaseException) -> str:
+    """What the error at the bottom says; the wrappers around it repeat the address."""
+    inner = getattr(error, "reason", None) or (error.args[0] if error.args else None)
+    return _last_words(inner) if isinstance(inner, BaseException) else str(error)
+
+
+DEFINITION = TaskDefinition(
+    argument_spec=add_common_arguments(
+        {
+            "expected_principal": {"type": "str", "default": ""},
+            "login_hint": {"type": "str", "default": ""},
+            "inventory_findings": {"type": "str", "default": ""},
+            "tools": {"type": "dict", "default": {}},
+            "hosts": {"type": "list", "elements": "str", "required": True},
+            "services": {"type": "list", "elements": "str", "required": True},
+            "permissions": {"type": "list", "elements": "str", "required": True},
+        }
+    ),
+    run=run,
+    needs_client=False,
+)

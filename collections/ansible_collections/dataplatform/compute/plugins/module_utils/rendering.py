@@ -1,0 +1,166 @@
+# Copyright: (c) 2026, Data Platform Compute contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""From the inventory's cluster templates and workloads to the bodies Dataproc takes. Pure: same facts, same bodies."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ansible_collections.dataplatform.compute.plugins.module_utils.errors import ValidationError
+from ansible_collections.dataplatform.compute.plugins.module_utils.near_miss import closest_match
+
+PLACEMENTS = ("own", "shared")
+# Secondary workers are of the primary workers' machine type.
+_GROUPS = ("masterConfig", "workerConfig")
+
+
+def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """``base`` with ``changes`` over it: mappings are merged, everything else is replaced, null removes a key."""
+    merged = dict(base)
+    for key, value in changes.items():
+        if value is None:
+            merged.pop(key, None)
+        elif isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
+            merged[key] = merge(merged[key], value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def cluster_configs(
+    templates: Mapping[str, Any],
+    standard: Mapping[str, Any],
+    sizes: Mapping[str, Any],
+    *,
+    parent: str,
+    init_actions: Sequence[Mapping[str, str]] = (),
+    artifact_uris: Mapping[str, str] | None = None,
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return {template: {placement: ClusterConfig}}.
+
+    ``parent`` is ``projects/P/regions/R``; the policies are looked for there. The template's own ``config`` wins over
+    what is derived from its node type and placement, and that over ``standard``.
+    """
+    actions = [
+        {
+            "executableFile": _uri(
+                f"init-actions/{action['script']}", artifact_uris or {}, "cluster_templates_init_actions"
+            ),
+            "executionTimeout": action.get("timeout", "300s"),
+        }
+        for action in init_actions
+    ]
+    configs: dict[str, dict[str, dict[str, Any]]] = {}
+    for name, template in templates.items():
+        node = sizes["nodes"][template["node"]]
+        derived: dict[str, Any] = {
+            group: {"machineTypeUri": template["node"]} for group in _GROUPS if group in standard
+        }
+        properties = {
+            "yarn:yarn.nodemanager.resource.memory-mb": str(node["yarn_memory_mb"]),
+            "yarn:yarn.nodemanager.resource.cpu-vcores": str(node["yarn_vcores"]),
+            "yarn:yarn.scheduler.maximum-allocation-mb": str(node["yarn_memory_mb"]),
+        }
+        derived["softwareConfig"] = {"properties": properties}
+        if actions:
+            derived["initializationActions"] = actions
+        configs[name] = {}
+        for placement in PLACEMENTS:
+            policy = template["autoscaling"][placement]
+            scaling = {"autoscalingConfig": {"policyUri": f"{parent}/autoscalingPolicies/{policy}"}}
+            configs[name][placement] = merge(merge(merge(standard, derived), scaling), template["config"])
+    return configs
+
+
+def cluster_documents(configs: Mapping[str, Mapping[str, Any]], labels: Mapping[str, str]) -> dict[str, str]:
+    """Return {name: JSON} of what a DAG creates a cluster from: its config and the labels it carries at least."""
+    return {
+        f"cluster-templates/{name}-{placement}.json": json.dumps(
+            {
+                "clusterTemplate": name,
+                "placement": placement,
+                "labels": cluster_labels(name, placement, labels),
+                "config": config,
+            },
+            indent=2,
+            sort_keys=True,
+        )
+        + "\n"
+        for name, placements in configs.items()
+        for placement, config in placements.items()
+    }
+
+
+def cluster_labels(template: str, placement: str, labels: Mapping[str, str]) -> dict[str, str]:
+    """Labels of every cluster: ours, and by which template and for whom it was made."""
+    return {**labels, "cluster-template": template, "placement": placement}
+
+
+def autoscaling_policies(policies: Mapping[str, Any], labels: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return the AutoscalingPolicy bodies, by id."""
+    return [{"id": name, "labels": dict(labels), **policies[name]} for name in sorted(policies)]
+
+
+def workflow_templates(
+    workloads: Mapping[str, Any],
+    clusters: Mapping[str, Mapping[str, Any]],
+    *,
+    teams: Mapping[str, Any],
+    artifact_uris: Mapping[str, str],
+    labels: Mapping[str, str],
+    kms_key: str,
+) -> list[dict[str, Any]]:
+    """Return the WorkflowTemplate bodies, one per workload, by id.
+
+    A workload of its own cluster brings the cluster with it (Dataproc deletes it after the run); one of a shared
+    cluster selects it by label.
+    """
+    bodies = []
+    for name in sorted(workloads):
+        workload = workloads[name]
+        template, placement = workload["template"], workload["placement"]
+        run_labels = {
+            **labels,
+            "cost-center": teams[workload["team"]]["cost_center"],
+            "owner": workload["owner"],
+            "team": workload["team"],
+            "workload": name,
+            "priority": workload["priority"],
+        }
+        if placement == "own":
+            managed = {
+                "clusterName": name,
+                "config": clusters[template][placement],
+                "labels": cluster_labels(template, placement, run_labels),
+            }
+            where: dict[str, Any] = {"managedCluster": managed}
+        else:
+            shared = {key: labels[key] for key in ("managed-by", "environment") if key in labels}
+            where = {"clusterSelector": {"clusterLabels": cluster_labels(template, placement, shared)}}
+        script = f"jobs/{workload['script']}"
+        job = {
+            "mainPythonFileUri": _uri(script, artifact_uris, f"platform_workloads.{name}.script"),
+            "args": list(workload.get("arguments", [])),
+            "properties": {"spark.yarn.queue": f"root.{workload['priority']}"},
+        }
+        bodies.append(
+            {
+                "id": name,
+                "labels": run_labels,
+                "placement": where,
+                "jobs": [{"stepId": "run", "labels": run_labels, "pysparkJob": job}],
+                "dagTimeout": f"{workload['timeout']}s",
+                "encryptionConfig": {"kmsKey": kms_key},
+            }
+        )
+    return bodies
+
+
+def _uri(name: str, artifact_uris: Mapping[str, str], key: str) -> str:
+    if name not in artifact_uris:
+        suggestion = closest_match(name, artifact_uris)
+        near = f"; did you mean {suggestion!r}?" if suggestion else ""
+        raise ValidationError([f"{key}: {name!r} is not among the artefacts{near}"], "the cluster templates")
+    return artifact_uris[name]

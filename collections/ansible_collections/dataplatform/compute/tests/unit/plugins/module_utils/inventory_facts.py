@@ -1,0 +1,73 @@
+# Copyright: (c) 2026, Data Platform Compute contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A sound set of facts for tests, in the shape an inventory has."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+_FACTS = """
+gcp_project: acme-data-test
+gcp_region: europe-west1
+gcp_expected_principal: deployer@acme-data-test.iam.gserviceaccount.com
+gcp_login_hint: log in
+platform_environment: test
+platform_process_environment: {}
+platform_labels: {cost-center: cc-1}
+platform_network:
+  name: vpc
+  dataproc_subnetwork: nodes
+  dns_zone: corp.internal
+  tags: [node]
+  subnetworks:
+    - {name: composer, cidr: 10.10.1.0/24, purpose: Composer}
+    - {name: nodes, cidr: 10.10.3.0/24, purpose: Nodes}
+platform_service_account: dataproc-node@acme-data-test.iam.gserviceaccount.com
+platform_kms_key: projects/acme-data-test/locations/europe-west1/keyRings/ring/cryptoKeys/key
+platform_buckets: {artifacts: acme-artifacts, data: acme-data, staging: acme-staging, temp: acme-temp}
+platform_pins: {dataproc_image: 2.3.10-debian12}
+platform_sizes:
+  nodes:
+    n2-standard-4: {memory_mb: 16384, cores: 4, yarn_memory_mb: 13312, yarn_vcores: 5}
+  worker: {memory_mb: 12288, vcores: 4}
+  application_master: {memory_mb: 1024, vcores: 1}
+  user: {workers: 3, memory_mb: 43008, vcores: 13}
+  cluster: {workers_min: 2, workers_max: 10}
+platform_queues: {normal: {weight: 3}, low: {weight: 1}}
+platform_teams: {growth: {cost_center: cc-2}}
+platform_users: {ada: {team: growth}}
+platform_autoscaling_policies:
+  own-spot:
+    workerConfig: {minInstances: 2, maxInstances: 2}
+    secondaryWorkerConfig: {minInstances: 0, maxInstances: 8}
+    basicAlgorithm: {cooldownPeriod: 120s}
+  shared:
+    workerConfig: {minInstances: 2, maxInstances: 10}
+    basicAlgorithm: {cooldownPeriod: 120s}
+platform_cluster_templates:
+  etl:
+    description: Batch
+    node: n2-standard-4
+    autoscaling: {own: own-spot, shared: shared}
+    config:
+      lifecycleConfig: {idleDeleteTtl: 600s, autoDeleteTtl: 14400s}
+platform_workloads:
+  flights:
+    owner: ada
+    team: growth
+    description: Flights
+    template: etl
+    priority: normal
+    placement: own
+    script: examples/flights.py
+    arguments: [--input, x]
+    timeout: 1800
+    schedule: 0 5 * * *
+"""
+
+
+def sound_facts() -> dict[str, Any]:
+    """A fresh copy, free to be broken."""
+    return yaml.safe_load(_FACTS)

@@ -1,0 +1,57 @@
+# Copyright: (c) 2026, Data Platform Compute contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Content-addressed artefacts."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+from ansible_collections.dataplatform.compute.plugins.module_utils.artifacts import artifact, list_artifacts
+from ansible_collections.dataplatform.compute.plugins.module_utils.errors import ValidationError
+
+
+def names(directories: dict[str, Path], **rendered: str) -> list[str]:
+    """The names of all artefacts."""
+    return [
+        entry["name"] for entry in list_artifacts({key: str(path) for key, path in directories.items()}, "b", rendered)
+    ]
+
+
+def test_the_address_is_the_hash_of_the_bytes(tmp_path: Path) -> None:
+    (tmp_path / "a b").mkdir()
+    (tmp_path / "a b" / "jöb.py").write_bytes("print('ü')\r\n".encode())
+    (entry,) = list_artifacts({"jobs": str(tmp_path)}, "bucket", {})
+    digest = hashlib.sha256("print('ü')\r\n".encode()).hexdigest()
+    assert entry == {
+        "name": "jobs/a b/jöb.py",
+        "object": f"{digest}/jöb.py",
+        "uri": f"gs://bucket/{digest}/jöb.py",
+        "content": "print('ü')\r\n",
+    }
+
+
+def test_only_content_decides() -> None:
+    assert artifact("jobs/a.py", "x", "b")["uri"] == artifact("elsewhere/a.py", "x", "b")["uri"]
+    assert artifact("jobs/a.py", "x", "b")["uri"] != artifact("jobs/a.py", "y", "b")["uri"]
+
+
+def test_what_runs_leave_behind_and_documentation_stay_out(tmp_path: Path) -> None:
+    for name in ("__pycache__/a.pyc", "b.pyc", ".hidden", "README.md", "kept.py", "deep/kept.sh"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("")
+    assert names({"jobs": tmp_path}) == ["jobs/deep/kept.sh", "jobs/kept.py"]
+
+
+def test_directories_that_do_not_exist_are_empty_and_rendered_texts_join(tmp_path: Path) -> None:
+    assert names({"init-actions": tmp_path / "none"}) == []
+    assert names({"init-actions": tmp_path / "none"}, table="{}") == ["table"]
+
+
+def test_every_file_that_is_not_text_is_reported(tmp_path: Path) -> None:
+    for name in ("a.bin", "b.bin"):
+        (tmp_path / name).write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ValidationError) as caught:
+        names({"jobs": tmp_path})
+    assert [problem.split(" ", 1)[0].rpartition("/")[2] for problem in caught.value.problems] == ["a.bin", "b.bin"]

@@ -1,0 +1,163 @@
+# Copyright: (c) 2026, Data Platform Compute contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Cluster templates and workloads as the bodies Dataproc takes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from ansible_collections.dataplatform.compute.plugins.module_utils import rendering
+from ansible_collections.dataplatform.compute.plugins.module_utils.errors import ValidationError
+from ansible_collections.dataplatform.compute.tests.unit.plugins.module_utils.inventory_facts import sound_facts
+
+PARENT = "projects/p/regions/r"
+LABELS = {"managed-by": "dataplatform-compute", "environment": "test", "cost-center": "cc-1"}
+URIS = {"jobs/examples/flights.py": "gs://a/1/flights.py", "init-actions/node.sh": "gs://a/2/node.sh"}
+STANDARD = {
+    "masterConfig": {"numInstances": 1},
+    "workerConfig": {"numInstances": 2, "diskConfig": {"bootDiskSizeGb": 100, "numLocalSsds": 1}},
+    "secondaryWorkerConfig": {"preemptibility": "SPOT"},
+    "softwareConfig": {"properties": {"yarn:x": "1"}},
+}
+
+
+def render(facts: dict[str, Any], **options: Any) -> dict[str, Any]:
+    """The cluster configurations of these facts."""
+    return rendering.cluster_configs(
+        facts["platform_cluster_templates"], STANDARD, facts["platform_sizes"], parent=PARENT, **options
+    )
+
+
+def workflows(facts: dict[str, Any]) -> list[dict[str, Any]]:
+    """The workflow templates of these facts."""
+    return rendering.workflow_templates(
+        facts["platform_workloads"],
+        render(facts),
+        teams=facts["platform_teams"],
+        artifact_uris=URIS,
+        labels=LABELS,
+        kms_key="key",
+    )
+
+
+def test_merge_goes_deep_replaces_lists_and_null_removes() -> None:
+    base = {"a": {"b": 1, "c": 2}, "list": [1, 2], "gone": {"x": 1}}
+    assert rendering.merge(base, {"a": {"b": 3}, "list": [3], "gone": None}) == {"a": {"b": 3, "c": 2}, "list": [3]}
+    assert base["a"] == {"b": 1, "c": 2}
+
+
+def test_placements_differ_in_their_autoscaling_policy_only() -> None:
+    config = render(sound_facts())["etl"]
+    own, shared = config["own"].pop("autoscalingConfig"), config["shared"].pop("autoscalingConfig")
+    assert own == {"policyUri": f"{PARENT}/autoscalingPolicies/own-spot"}
+    assert shared == {"policyUri": f"{PARENT}/autoscalingPolicies/shared"}
+    assert config["own"] == config["shared"]
+
+
+def test_node_type_gives_machines_and_what_yarn_offers() -> None:
+    config = render(sound_facts())["etl"]["own"]
+    assert config["masterConfig"]["machineTypeUri"] == "n2-standard-4"
+    assert config["workerConfig"] == {
+        "machineTypeUri": "n2-standard-4",
+        "numInstances": 2,
+        "diskConfig": {"bootDiskSizeGb": 100, "numLocalSsds": 1},
+    }
+    assert "machineTypeUri" not in config["secondaryWorkerConfig"]
+    assert config["softwareConfig"]["properties"] == {
+        "yarn:x": "1",
+        "yarn:yarn.nodemanager.resource.memory-mb": "13312",
+        "yarn:yarn.nodemanager.resource.cpu-vcores": "5",
+        "yarn:yarn.scheduler.maximum-allocation-mb": "13312",
+    }
+
+
+def test_what_the_template_says_wins() -> None:
+    facts = sound_facts()
+    facts["platform_cluster_templates"]["etl"]["config"].update(
+        workerConfig={"diskConfig": {"bootDiskSizeGb": 200}}, secondaryWorkerConfig=None
+    )
+    config = render(facts)["etl"]["own"]
+    assert config["workerConfig"]["diskConfig"] == {"bootDiskSizeGb": 200, "numLocalSsds": 1}
+    assert "secondaryWorkerConfig" not in config
+    assert config["lifecycleConfig"] == {"idleDeleteTtl": "600s", "autoDeleteTtl": "14400s"}
+
+
+def test_init_actions_are_pinned_by_hash_in_order() -> None:
+    config = render(sound_facts(), init_actions=[{"script": "node.sh"}], artifact_uris=URIS)["etl"]["own"]
+    assert config["initializationActions"] == [{"executableFile": "gs://a/2/node.sh", "executionTimeout": "300s"}]
+    assert "initializationActions" not in render(sound_facts())["etl"]["own"]
+
+
+def test_missing_init_action_names_the_near_miss() -> None:
+    with pytest.raises(ValidationError, match=r"init-actions/nod\.sh.*did you mean 'init-actions/node\.sh'"):
+        render(sound_facts(), init_actions=[{"script": "nod.sh"}], artifact_uris=URIS)
+
+
+def test_workload_of_its_own_cluster() -> None:
+    (body,) = workflows(sound_facts())
+    labels = {
+        **LABELS,
+        "cost-center": "cc-2",
+        "owner": "ada",
+        "team": "growth",
+        "workload": "flights",
+        "priority": "normal",
+    }
+    assert body["id"] == "flights"
+    assert body["labels"] == labels
+    assert body["dagTimeout"] == "1800s"
+    assert body["encryptionConfig"] == {"kmsKey": "key"}
+    assert body["placement"]["managedCluster"]["clusterName"] == "flights"
+    assert body["placement"]["managedCluster"]["labels"] == {**labels, "cluster-template": "etl", "placement": "own"}
+    assert body["jobs"] == [
+        {
+            "stepId": "run",
+            "labels": labels,
+            "pysparkJob": {
+                "mainPythonFileUri": "gs://a/1/flights.py",
+                "args": ["--input", "x"],
+                "properties": {"spark.yarn.queue": "root.normal"},
+            },
+        }
+    ]
+
+
+def test_workload_of_the_shared_cluster_selects_it_by_label() -> None:
+    facts = sound_facts()
+    facts["platform_workloads"]["flights"]["placement"] = "shared"
+    (body,) = workflows(facts)
+    assert body["placement"] == {
+        "clusterSelector": {
+            "clusterLabels": {
+                "managed-by": "dataplatform-compute",
+                "environment": "test",
+                "cluster-template": "etl",
+                "placement": "shared",
+            }
+        }
+    }
+
+
+def test_script_without_artefact_is_an_error_that_names_the_workload() -> None:
+    facts = sound_facts()
+    facts["platform_workloads"]["flights"]["script"] = "examples/flight.py"
+    with pytest.raises(ValidationError, match=r"platform_workloads\.flights\.script.*did you mean"):
+        workflows(facts)
+
+
+def test_policies_carry_their_id_and_our_labels() -> None:
+    policies = rendering.autoscaling_policies(sound_facts()["platform_autoscaling_policies"], LABELS)
+    assert [policy["id"] for policy in policies] == ["own-spot", "shared"]
+    assert policies[1]["labels"] == LABELS
+    assert policies[1]["workerConfig"] == {"minInstances": 2, "maxInstances": 10}
+
+
+def test_documents_for_dags_are_stable_json() -> None:
+    documents = rendering.cluster_documents(render(sound_facts()), LABELS)
+    assert list(documents) == ["cluster-templates/etl-own.json", "cluster-templates/etl-shared.json"]
+    document = json.loads(documents["cluster-templates/etl-shared.json"])
+    assert document["labels"] == {**LABELS, "cluster-template": "etl", "placement": "shared"}
+    assert document["config"] == render(sound_facts())["etl"]["shared"]
+    assert documents == rendering.cluster_documents(render(sound_facts()), dict(reversed(LABELS.items())))
