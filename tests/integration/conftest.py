@@ -1,0 +1,82 @@
+"""One local cloud for all integration tests of a run, in a state directory of its own; the user's is left alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+TOOLS = Path(sys.executable).parent
+
+
+@dataclass(frozen=True)
+class LocalCloud:
+    """A running local cloud: its state directory and the environment that makes a process its client."""
+
+    home: Path
+    environment: dict[str, str]
+
+    def cli(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run ``localcloud ARGUMENTS``; stdout and stderr come back as text."""
+        return run([str(TOOLS / "localcloud"), *arguments], self.environment_without_proxy(), check=check)
+
+    def run(
+        self, *command: str, check: bool = True, timeout: float = 300, **variables: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command as a client of this cloud, from the repository's root."""
+        return run(list(command), {**self.client_environment(), **variables}, check=check, timeout=timeout)
+
+    def client_environment(self) -> dict[str, str]:
+        """Return the environment of a client process: the caller's, overridden by the cloud's."""
+        return {**self.environment_without_proxy(), **self.environment}
+
+    def environment_without_proxy(self) -> dict[str, str]:
+        """Return the caller's environment with this cloud's state directory and the project's tools first on PATH."""
+        return {**os.environ, "LOCALCLOUD_HOME": str(self.home), "PATH": f"{TOOLS}{os.pathsep}{os.environ['PATH']}"}
+
+    def requests(self) -> list[dict]:
+        """Return the journal: one entry per request served since it was last cleared."""
+        return [json.loads(line) for line in self.cli("requests", "--json").stdout.splitlines()]
+
+    def clear_requests(self) -> None:
+        """Forget the journal, so that the next :meth:`requests` counts from here."""
+        self.cli("requests", "--clear")
+
+
+def run(
+    command: list[str], environment: dict[str, str], *, check: bool = True, timeout: float = 300
+) -> subprocess.CompletedProcess[str]:
+    """Run a command from the repository's root; a failure shows both streams."""
+    completed = subprocess.run(
+        command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=timeout, check=False
+    )
+    if check and completed.returncode != 0:
+        pytest.fail(f"{' '.join(command)} exited {completed.returncode}\n{completed.stdout}\n{completed.stderr}")
+    return completed
+
+
+@pytest.fixture(scope="session")
+def localcloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
+    """A fresh local cloud on a free port, stopped at the end of the run."""
+    home = tmp_path_factory.mktemp("localcloud") / "home"
+    cloud = LocalCloud(home=home, environment={})
+    cloud.cli("up", "--port", "0")
+    try:
+        environment = json.loads((home / "environment.json").read_text())
+        yield LocalCloud(home=home, environment=environment)
+    finally:
+        cloud.cli("down", check=False)
+
+
+@pytest.fixture
+def empty_localcloud(localcloud: LocalCloud) -> LocalCloud:
+    """The same local cloud with every resource, fault and journal entry forgotten."""
+    localcloud.cli("reset", "--yes")
+    return localcloud

@@ -1,0 +1,215 @@
+"""``site.yml`` against a local cloud: shows everything and does nothing, does it, does it once, and repairs drift."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.conftest import TOOLS, LocalCloud
+
+WRITES = ("POST", "PUT", "PATCH", "DELETE")
+# Requests that are POST and change nothing: the token exchange.
+NO_WRITES = ("oauth2.googleapis.com",)
+POLICIES = ["own-spot", "own-standard", "shared-spot", "shared-standard"]
+BUCKETS = ["artifacts", "data", "dataproc-staging", "dataproc-temp"]
+
+
+def play(cloud: LocalCloud, *arguments: str, check: bool = True, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run ``ansible-playbook`` as typed: only LOCALCLOUD_HOME tells which local cloud."""
+    environment = {**cloud.environment_without_proxy(), "ANSIBLE_NOCOLOR": "1", **variables}
+    completed = subprocess.run(
+        [str(TOOLS / "ansible-playbook"), *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        timeout=300,
+        check=False,
+    )
+    if check and completed.returncode != 0:
+        pytest.fail(f"{' '.join(arguments)}\n{completed.stdout}\n{completed.stderr}")
+    return completed
+
+
+def changed(completed: subprocess.CompletedProcess[str]) -> int:
+    """The number behind ``changed=`` in the recap."""
+    return int(re.search(r"changed=(\d+)", completed.stdout).group(1))
+
+
+def writes(cloud: LocalCloud) -> list[str]:
+    """Requests of the journal that changed something."""
+    return [
+        f"{entry['method']} {entry['host']}{entry['path']}"
+        for entry in cloud.requests()
+        if entry["method"] in WRITES and entry["host"] not in NO_WRITES
+    ]
+
+
+def gcloud(cloud: LocalCloud, *arguments: str) -> list | dict:
+    """The answer of the real gcloud, as JSON."""
+    return json.loads(cloud.run("gcloud", *arguments, "--format=json").stdout or "[]")
+
+
+def policy_ids(cloud: LocalCloud) -> list[str]:
+    """Ids of all autoscaling policies."""
+    return sorted(policy["id"] for policy in gcloud(cloud, "dataproc", "autoscaling-policies", "list"))
+
+
+def make_template_by_hand(cloud: LocalCloud, directory: Path) -> None:
+    """Somebody's own workflow template, made with gcloud: that of the inventory without labels."""
+    template = gcloud(cloud, "dataproc", "workflow-templates", "describe", "flights-etl")
+    kept = {key: template[key] for key in ("jobs", "placement")}
+    (directory / "by-hand.yaml").write_text(json.dumps(kept))
+    cloud.run(
+        "gcloud", "dataproc", "workflow-templates", "import", "by-hand", f"--source={directory}/by-hand.yaml", "--quiet"
+    )
+
+
+@pytest.fixture(name="converged")
+def converged_cloud(empty_localcloud: LocalCloud) -> Iterator[LocalCloud]:
+    """A cloud that ``site.yml`` has converged once."""
+    play(empty_localcloud, "site.yml")
+    yield empty_localcloud
+
+
+def test_check_on_an_empty_cloud_shows_every_change_and_makes_none(empty_localcloud: LocalCloud) -> None:
+    empty_localcloud.clear_requests()
+    run = play(empty_localcloud, "site.yml", "--check", "--diff")
+    assert changed(run) == 4
+    for name in [*POLICIES, "flights-etl", *(f"local-project-{bucket}" for bucket in BUCKETS)]:
+        assert re.search(rf"^\+\+\+ after: \S+ {name} \(create\)$", run.stdout, re.MULTILINE), name
+    for name in ("flights_etl.py", "etl-own.json", "ml-shared.json", "analytics-own.json"):
+        assert re.search(rf"^\+[0-9a-f]{{64}}/{re.escape(name)} ", run.stdout, re.MULTILINE), name
+    assert writes(empty_localcloud) == []
+
+
+def test_first_run_makes_everything_and_the_second_nothing(empty_localcloud: LocalCloud) -> None:
+    assert changed(play(empty_localcloud, "site.yml")) == 4
+    assert policy_ids(empty_localcloud) == POLICIES
+    buckets = gcloud(empty_localcloud, "storage", "buckets", "list")
+    assert sorted(bucket["name"] for bucket in buckets) == [f"local-project-{bucket}" for bucket in BUCKETS]
+    (template,) = gcloud(empty_localcloud, "dataproc", "workflow-templates", "list")
+    assert template["id"] == "flights-etl"
+
+    empty_localcloud.clear_requests()
+    assert changed(play(empty_localcloud, "site.yml")) == 0
+    assert writes(empty_localcloud) == []
+    lists = [entry["path"] for entry in empty_localcloud.requests() if entry["method"] == "GET"]
+    for collection in ("/autoscalingPolicies", "/workflowTemplates", "/storage/v1/b", "/o"):
+        assert len([path for path in lists if path.split("?")[0].endswith(collection)]) == 1, (collection, lists)
+
+
+def test_templates_pin_the_job_that_was_uploaded(converged: LocalCloud) -> None:
+    template = gcloud(converged, "dataproc", "workflow-templates", "describe", "flights-etl")
+    uri = template["jobs"][0]["pysparkJob"]["mainPythonFileUri"]
+    assert re.fullmatch(r"gs://local-project-artifacts/[0-9a-f]{64}/flights_etl\.py", uri)
+    assert "def main" in converged.run("gcloud", "storage", "cat", uri).stdout
+
+
+def test_drift_is_shown_and_repaired(converged: LocalCloud) -> None:
+    converged.run("gcloud", "dataproc", "workflow-templates", "delete", "flights-etl", "--quiet")
+    converged.run(
+        "gcloud", "storage", "buckets", "update", "gs://local-project-data", "--update-labels=cost-center=wrong"
+    )
+    converged.clear_requests()
+    shown = play(converged, "site.yml", "--check", "--diff")
+    assert changed(shown) == 2
+    assert re.search(r"^-\s+cost-center: wrong$", shown.stdout, re.MULTILINE)
+    assert "+++ after: dataproc_workflow_template flights-etl (create)" in shown.stdout
+    assert writes(converged) == []
+
+    assert changed(play(converged, "site.yml")) == 2
+    assert changed(play(converged, "site.yml")) == 0
+    bucket = gcloud(converged, "storage", "buckets", "describe", "gs://local-project-data", "--raw")
+    assert bucket["labels"]["cost-center"] == "cc-1000"
+
+
+def test_what_left_the_inventory_is_deleted_and_what_is_not_ours_stays(converged: LocalCloud, tmp_path: Path) -> None:
+    fewer = json.dumps({"platform_workloads": {}})
+    shown = play(converged, "site.yml", "--check", "--diff", "-e", fewer)
+    assert "+++ after: dataproc_workflow_template flights-etl (delete)" in shown.stdout
+    make_template_by_hand(converged, tmp_path)
+    play(converged, "site.yml", "-e", fewer)
+    assert [template["id"] for template in gcloud(converged, "dataproc", "workflow-templates", "list")] == ["by-hand"]
+
+
+def test_sync_jobs_uploads_jobs_and_touches_no_template(converged: LocalCloud) -> None:
+    converged.clear_requests()
+    play(converged, "playbooks/sync_jobs.yml")
+    assert [request for request in writes(converged) if "dataproc" in request] == []
+    converged.clear_requests()
+    assert changed(play(converged, "playbooks/sync_jobs.yml")) == 0
+    assert writes(converged) == []
+
+
+def test_the_credentials_of_another_environment_are_refused(empty_localcloud: LocalCloud) -> None:
+    variables = dict(empty_localcloud.environment)
+    empty_localcloud.clear_requests()
+    run = play(empty_localcloud, "-i", "inventories/prod", "site.yml", check=False, **variables)
+    assert run.returncode != 0
+    assert "may only be changed by platform-deployer@acme-data-prod.iam.gserviceaccount.com" in run.stdout + run.stderr
+    assert "localcloud@local-project.iam.gserviceaccount.com" in run.stdout + run.stderr
+    assert [
+        entry for entry in empty_localcloud.requests() if "dataproc" in entry["host"] or "storage" in entry["host"]
+    ] == []
+
+
+def test_local_without_a_local_cloud_says_what_to_do(tmp_path: Path, empty_localcloud: LocalCloud) -> None:
+    run = play(empty_localcloud, "site.yml", check=False, LOCALCLOUD_HOME=str(tmp_path / "none"))
+    assert run.returncode != 0
+    assert ".venv/bin/localcloud up" in run.stdout + run.stderr
+
+
+def test_teardown_deletes_what_is_ours_and_keeps_data_unless_told(converged: LocalCloud, tmp_path: Path) -> None:
+    make_template_by_hand(converged, tmp_path)
+    for wrong in ((), ("-e", "confirm=prod"), ("-e", "confirm=local", "-e", "include_data=prod")):
+        assert play(converged, "playbooks/teardown.yml", *wrong, check=False).returncode != 0
+    assert policy_ids(converged) == POLICIES
+
+    play(converged, "playbooks/teardown.yml", "-e", "confirm=local")
+    assert policy_ids(converged) == []
+    assert [template["id"] for template in gcloud(converged, "dataproc", "workflow-templates", "list")] == ["by-hand"]
+    assert len(gcloud(converged, "storage", "buckets", "list")) == len(BUCKETS)
+
+    play(converged, "playbooks/teardown.yml", "-e", "confirm=local", "-e", "include_data=local")
+    assert gcloud(converged, "storage", "buckets", "list") == []
+
+
+def test_buckets_of_somebody_else_are_not_emptied(converged: LocalCloud) -> None:
+    converged.run(
+        "gcloud", "storage", "buckets", "update", "gs://local-project-data", "--update-labels=environment=other"
+    )
+    run = play(converged, "playbooks/teardown.yml", "-e", "confirm=local", "-e", "include_data=local", check=False)
+    assert run.returncode != 0
+    assert "local-project-data does not carry environment=local" in run.stdout + run.stderr
+    assert len(gcloud(converged, "storage", "buckets", "list")) == len(BUCKETS)
+
+
+def test_doctor_is_content_with_a_local_cloud(empty_localcloud: LocalCloud) -> None:
+    run = play(empty_localcloud, "playbooks/doctor.yml")
+    for line in ("inventory", "tool gcloud", "reach dataproc.googleapis.com", "token", "APIs", "permissions"):
+        assert re.search(rf"^ok      {line}: ", run.stdout, re.MULTILINE), line
+    assert "FAILED" not in run.stdout
+
+
+def test_doctor_runs_everything_before_it_fails(empty_localcloud: LocalCloud) -> None:
+    changes = json.dumps({"gcp_expected_principal": "somebody@example.com", "platform_pins": {"dataproc_image": "2.3"}})
+    run = play(empty_localcloud, "playbooks/doctor.yml", "-e", changes, check=False)
+    assert run.returncode != 0
+    assert re.search(r"^FAILED  inventory: .*", run.stdout, re.MULTILINE)
+    assert "expected a full pin" in run.stdout
+    assert re.search(r"^FAILED  token: it is localcloud@.*expected somebody@example.com", run.stdout, re.MULTILINE)
+    assert re.search(r"^ok      reach storage.googleapis.com: ", run.stdout, re.MULTILINE)
+
+
+def test_doctor_names_the_certificate_authority(empty_localcloud: LocalCloud) -> None:
+    environment = {**empty_localcloud.environment, "REQUESTS_CA_BUNDLE": "/etc/ssl/certs/ca-certificates.crt"}
+    changes = json.dumps({"platform_process_environment": environment})
+    run = play(empty_localcloud, "playbooks/doctor.yml", "-e", changes, check=False)
+    assert run.returncode != 0
+    assert re.search(r"^FAILED  reach dataproc.googleapis.com: TLS: .*REQUESTS_CA_BUNDLE", run.stdout, re.MULTILINE)

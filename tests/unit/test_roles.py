@@ -1,0 +1,47 @@
+"""Promises every role makes: its argument specification is its defaults, and its README names every input."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+REPOSITORY = Path(__file__).parents[2]
+ROLES = sorted(path for path in (REPOSITORY / "roles").iterdir() if path.is_dir())
+
+
+def load(path: Path) -> Any:
+    """The content of a YAML file; an empty mapping when it does not exist."""
+    return yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def options_of(role: Path) -> dict[str, dict[str, Any]]:
+    """The options of a role's main entry point."""
+    return load(role / "meta/argument_specs.yml")["argument_specs"]["main"].get("options") or {}
+
+
+@pytest.mark.parametrize("role", ROLES, ids=lambda path: path.name)
+def test_specified_options_are_the_defaults(role: Path) -> None:
+    options, defaults = options_of(role), load(role / "defaults/main.yml") or {}
+    required = {name for name, option in options.items() if option.get("required")}
+    assert set(options) - required == set(defaults)
+    stated = {name: option["default"] for name, option in options.items() if "default" in option}
+    assert stated == {name: value for name, value in defaults.items() if name in stated}
+
+
+@pytest.mark.parametrize("role", ROLES, ids=lambda path: path.name)
+def test_every_input_carries_the_name_of_its_role(role: Path) -> None:
+    assert [name for name in options_of(role) if not name.startswith(f"{role.name}_")] == []
+
+
+@pytest.mark.parametrize("role", ROLES, ids=lambda path: path.name)
+def test_readme_names_every_input(role: Path) -> None:
+    readme = (role / "README.md").read_text(encoding="utf-8")
+    assert [name for name in options_of(role) if f"`{name}`" not in readme] == []
+
+
+@pytest.mark.parametrize("role", ROLES, ids=lambda path: path.name)
+def test_every_role_has_a_scenario(role: Path) -> None:
+    assert (REPOSITORY / "molecule" / role.name / "molecule.yml").is_file()
