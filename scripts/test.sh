@@ -11,7 +11,7 @@ stage_lint() {
   ruff format --check .
   git ls-files -z '*.sh' '.ci/run' | xargs -0 -r shellcheck
   git ls-files -z '*.yml' '*.yaml' | xargs -0 -r yamllint --strict
-  ansible-lint --quiet
+  ansible-lint -q
   (cd "${collection}" && antsibull-changelog lint)
 }
 

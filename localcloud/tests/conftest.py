@@ -17,10 +17,10 @@ from typing import Any
 import psutil
 import pytest
 import requests
-from localcloud.environment import merged_environment
-from localcloud.settings import Settings
 
 from localcloud import supervise
+from localcloud.environment import merged_environment
+from localcloud.settings import Settings
 
 COMMAND = str(Path(sys.executable).parent / "localcloud")
 

@@ -165,6 +165,15 @@ def test_down_after_kill_9_cleans_up(own_server):
     assert own_server.command("status", check=False).returncode == 3
 
 
+def test_up_after_kill_9_takes_the_same_port(own_server):
+    """Jobs outlive a killed server and still talk to its port."""
+    port = own_server.process["port"]
+    for arguments in ((), ("--port", "0")):
+        own_server.kill()
+        own_server.command("up", *arguments)
+        assert own_server.process["port"] == port
+
+
 def test_exec_overrides_what_the_shell_presets(server):
     script = "import json, os; print(json.dumps(dict(os.environ)))"
     result = subprocess.run(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+
 from localcloud.clock import Clock
 from localcloud.errors import ApiError
 from localcloud.faults import Faults

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from localcloud.errors import ApiError
 from starlette.datastructures import QueryParams
 
 from localcloud import discovery, enum_numbers
+from localcloud.errors import ApiError
 
 CREATE_CLUSTER = "dataproc.projects.regions.clusters.create"
 CREATE_POLICY = "dataproc.projects.regions.autoscalingPolicies.create"
@@ -60,6 +60,13 @@ def test_no_route(dataproc):
     assert dataproc.match("PATCH", "/v1/projects/p/regions/r/clusters") is None
 
 
+@pytest.mark.parametrize("api", ["compute.v1", "dns.v1", "composer.v1", "logging.v2", "monitoring.v3", "iam.v1"])
+def test_documents_of_other_apis_load(api):
+    """Unserved methods are named from them; some hold patterns of every kind."""
+    service = discovery.load(*api.split("."))
+    assert len(service.methods) > 10
+
+
 def test_unknown_api():
     with pytest.raises(LookupError, match="nosuch v1"):
         discovery.load("nosuch", "v1")
@@ -97,11 +104,26 @@ def test_every_violation_is_reported_at_once_in_google_words(dataproc):
 
 
 def test_missing_and_empty_required_fields(dataproc):
-    error = refused(dataproc, "dataproc.projects.regions.workflowTemplates.create", {"id": "t", "jobs": []})
+    error = refused(dataproc, "dataproc.projects.regions.jobs.submit", {"job": {"pysparkJob": {"args": []}}})
     assert error.message.splitlines() == [
-        "Required field 'template.jobs' is missing or empty",
-        "Required field 'template.placement' is missing or empty",
+        "Required field 'job.pyspark_job.main_python_file_uri' is missing or empty",
+        "Required field 'job.placement' is missing or empty",
     ]
+
+
+def test_a_workflow_template_without_jobs_is_accepted_as_on_record(dataproc):
+    body = {"id": "template", "name": "projects/p/regions/r/workflowTemplates/template"}
+    assert dataproc.validate_body(dataproc.methods["dataproc.projects.regions.workflowTemplates.create"], body) == {
+        "id": "template"
+    }
+
+
+def test_what_the_path_gives_may_be_repeated_where_the_body_is_the_request(dataproc):
+    job = {"placement": {"clusterName": "c"}}
+    method = dataproc.methods["dataproc.projects.regions.jobs.submit"]
+    assert dataproc.validate_body(method, {"projectId": "p", "region": "r", "job": job}) == {"job": job}
+    with pytest.raises(ApiError, match="Unknown name"):
+        dataproc.validate_body(method, {"zone": "z", "job": job})
 
 
 def test_what_the_path_gives_is_not_required(dataproc):

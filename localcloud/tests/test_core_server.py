@@ -145,6 +145,16 @@ def test_bad_tokens(server, header):
     assert answer.headers["WWW-Authenticate"].startswith('Bearer realm="')
 
 
+@pytest.mark.parametrize("changes", [{"exp": 1}, {}])
+def test_forged_and_expired_access_tokens(server, changes):
+    """A token shaped like ours, signed with another secret."""
+    email = service_account(server)["client_email"]
+    content = {"sub": email, "scope": "x", "use": "access", "exp": time.time() + 600, **changes}
+    forged = "ya29.l." + jwt.encode(content, "not the secret of this instance, but long", algorithm="HS256")
+    answer = server.anonymous_session().get(POLICIES, headers={"Authorization": f"Bearer {forged}"})
+    assert answer.status_code == 401
+
+
 def test_no_token(server):
     answer = server.anonymous_session().get("https://storage.googleapis.com/storage/v1/b?project=local-project")
     assert answer.status_code == 401

@@ -7,6 +7,8 @@ import stat
 from datetime import UTC, datetime, timedelta
 
 import pytest
+
+from localcloud import partial, routing
 from localcloud.clock import Clock
 from localcloud.environment import client_environment, merged_environment
 from localcloud.errors import ApiError, NotServedError, error_response
@@ -17,8 +19,6 @@ from localcloud.names import camel_case, snake_case
 from localcloud.paging import page
 from localcloud.settings import Settings
 from localcloud.store import Store, disk_full
-
-from localcloud import partial, routing
 
 
 @pytest.fixture
@@ -204,6 +204,8 @@ def test_pages_lose_and_repeat_nothing_while_items_come_and_go():
         ("www.googleapis.com", "/resumable/upload/storage/v1/b/x/o", "storage", "v1"),
         ("www.googleapis.com", "/batch/storage/v1", "storage", "v1"),
         ("www.googleapis.com", "/compute/v1/projects/p", "compute", "v1"),
+        ("compute.googleapis.com", "/compute/v1/projects/p", "compute", "v1"),
+        ("dns.googleapis.com", "/dns/v1/projects/p", "dns", "v1"),
         ("www.googleapis.com", "/oauth2/v3/userinfo", "oauth2", "v2"),
         ("oauth2.googleapis.com", "/token", "oauth2", "v2"),
         ("cloudresourcemanager.googleapis.com", "/v3/projects/p", "cloudresourcemanager", "v3"),

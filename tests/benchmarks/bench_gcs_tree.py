@@ -215,7 +215,7 @@ def _requests(environment: dict[str, str]) -> Counter:
     counted: Counter = Counter()
     for entry in journal:
         if entry["method_id"] == "storage.objects.list":
-            counted["list"] += 1
+            counted["list page"] += 1
         elif "storage" in entry["method_id"] and entry["method"] not in ("GET", "HEAD"):
             counted["write"] += 1
         else:
@@ -225,7 +225,7 @@ def _requests(environment: dict[str, str]) -> Counter:
 
 def _module_command(source: Path, bucket: str, work: Path) -> list[str]:
     arguments = work / f"{bucket}.json"
-    parameters = {"bucket": bucket, "prefix": "dags", "source": str(source), "concurrency": 32}
+    parameters = {"bucket": bucket, "prefix": "dags", "source": str(source)}
     arguments.write_text(json.dumps({"ANSIBLE_MODULE_ARGS": parameters}))
     return [sys.executable, str(MODULE), str(arguments)]
 
@@ -242,7 +242,6 @@ def _playbook_command(source: Path, bucket: str, work: Path) -> list[str]:
                     "bucket": bucket,
                     "prefix": "dags",
                     "source": str(source),
-                    "concurrency": 32,
                 },
             }
         ],
@@ -272,6 +271,7 @@ def _print_table(present: list[Tool], samples: dict[tuple[str, str], list[Sample
 def _print_ratios(present: list[Tool], samples: dict[tuple[str, str], list[Sample]], latency: float) -> None:
     """Print how many times longer each peer takes, with the bar it is held against."""
     walls = {key: statistics.median(sample.wall for sample in taken) for key, taken in samples.items()}
+    cpu = {key: statistics.median(sample.cpu for sample in taken) for key, taken in samples.items()}
     print("\n| compared with gcs_tree | " + " | ".join(PHASES) + " |\n" + "|---" * (len(PHASES) + 1) + "|")
     for tool in present:
         if tool.name in (OURS, WHOLE_PLAY) or (OURS, PHASES[0]) not in samples:
@@ -280,7 +280,8 @@ def _print_ratios(present: list[Tool], samples: dict[tuple[str, str], list[Sampl
         for phase in PHASES:
             ours, theirs = walls[OURS, phase], walls[tool.name, phase]
             met, bar = _bar(tool.name, phase, ours, theirs, latency)
-            cells.append(f"{theirs / ours:.1f}x{f' ({bar}: ' + ('met' if met else 'MISSED') + ')' if bar else ''}")
+            verdict = f" ({bar}: {'met' if met else 'MISSED'})" if bar else ""
+            cells.append(f"{theirs / ours:.1f}x wall{verdict}, {cpu[tool.name, phase] / cpu[OURS, phase]:.1f}x CPU")
         print(f"| {tool.name} | " + " | ".join(cells) + " |")
 
 

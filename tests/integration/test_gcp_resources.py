@@ -1,4 +1,4 @@
-"""gcp_resources against a local cloud: every kind through its whole life, ownership, and what each run costs in calls."""
+"""gcp_resources against a local cloud: every kind through its whole life, ownership, and the cost of a run in calls."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_an_existing_resource_is_adopted_and_said_so(resources: Resources, kind:
     resources.create_outside(kind, wanted)
     result = resources.apply(kind, [wanted])
     assert [one["action"] for one in result["results"]] == ["adopt"], result
-    assert "exists already without the labels managed-by=dataplatform-compute; adopted" in result["results"][0]["message"]
+    assert "without the labels managed-by=dataplatform-compute; adopted" in result["results"][0]["message"]
     assert resources.live(kind)["first-one"]["labels"]["managed-by"] == "dataplatform-compute"
     assert resources.actions(kind, [wanted]) == ["none"]
 

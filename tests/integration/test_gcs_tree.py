@@ -291,6 +291,29 @@ def test_a_foreign_manifest_is_named(tree: Tree) -> None:
     assert tree.objects() == {}
 
 
+def test_a_bucket_with_a_customer_managed_key_is_planned_from_one_listing_too(tree: Tree, source: Path) -> None:
+    """A listing shows no checksums of its objects."""
+    tree.encrypt_with_own_key()
+    tree.sync(source=str(source))
+    assert "md5Hash" not in tree.objects()["a.py"]
+    tree.forget_requests()
+    assert not tree.sync(source=str(source))["changed"]
+    assert tree.requests() == ["storage.objects.list"]
+    write_files(source, {"a.py": "print('b')\n"})
+    (source / "lib/b.py").unlink()
+    result = tree.sync(source=str(source))
+    assert (result["updated"], result["deleted"]) == (["a.py"], ["lib/b.py"])
+    tree.put("a.py", "print('x')\n")
+    assert tree.sync(source=str(source))["updated"] == ["a.py"]
+    assert tree.read("a.py") == "print('b')\n"
+
+
+def test_a_missing_bucket_is_empty_in_check_mode(tree: Tree, source: Path) -> None:
+    result = tree.sync(check=True, bucket="no-such-bucket-here", source=str(source))
+    assert result["created"] == sorted(BASIC)
+    assert "no-such-bucket-here does not exist yet" in tree.warnings[0]
+
+
 def test_a_missing_bucket_is_named(tree: Tree) -> None:
     result = tree.sync(bucket="no-such-bucket-here", content={"a": "x"})
     assert result["failed"]

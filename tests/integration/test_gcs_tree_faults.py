@@ -229,18 +229,13 @@ def test_two_processes_at_once_never_mix(tree: Tree, tmp_path: Path) -> None:
     assert tree.manifest_state() == "complete"
 
 
-def test_an_object_written_by_somebody_else_after_the_listing_is_not_overwritten(
-    tree: Tree, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("content", [NEW, {"other": "x"}], ids=["update", "delete"])
+def test_an_object_written_by_somebody_else_after_the_listing_is_left_alone(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch, content: dict[str, str]
 ) -> None:
     tree.sync(content=OLD)
-    acquire = tree_lock.TreeLock.acquire
-
-    def put_then_acquire(lock: Any, *arguments: Any) -> None:
-        tree.put("f03", "urgent repair")
-        acquire(lock, *arguments)
-
-    monkeypatch.setattr(tree_lock.TreeLock, "acquire", put_then_acquire)
-    result = tree.sync(content=NEW)
+    _change_after_plan(monkeypatch, lambda: tree.put("f03", "urgent repair"))
+    result = tree.sync(content=content)
     assert "some/prefix/f03 was changed after this run had listed it" in result["msg"]
     assert result["error"]["cause"] == "ConcurrentWriterError"
     assert tree.read("f03") == "urgent repair"

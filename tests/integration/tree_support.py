@@ -7,7 +7,7 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -35,13 +35,16 @@ class Tree:
     bucket: str
     faulty: bool = False
     looked_at: int = 0
+    warnings: list[str] = field(default_factory=list)
 
     def sync(self, *, check: bool = False, **parameters: Any) -> dict[str, Any]:
         """Run the task's core in this process, as the action plugin does."""
         arguments = {"bucket": self.bucket, "prefix": PREFIX, **parameters}
         validated = ArgumentSpecValidator(DEFINITION.argument_spec, **DEFINITION.constraints).validate(arguments)
         assert not validated.error_messages
-        return DEFINITION.execute(validated.validated_parameters, Reporter(check_mode=check))
+        return DEFINITION.execute(
+            validated.validated_parameters, Reporter(check_mode=check, diff=True, warn=self.warnings.append)
+        )
 
     def start_process(self, source: Path, work: Path, **parameters: Any) -> subprocess.Popen:
         """Start the module as a process of its own."""
@@ -74,6 +77,12 @@ class Tree:
         """Write one object as somebody else would."""
         query = {"uploadType": "media", "name": f"{PREFIX}/{name}"}
         self.client.request("POST", f"{STORAGE}/upload/storage/v1/b/{self.bucket}/o", params=query, data=text.encode())
+
+    def encrypt_with_own_key(self) -> None:
+        """Give the bucket a customer-managed default key."""
+        key = "projects/local-project/locations/europe-west1/keyRings/platform/cryptoKeys/storage"
+        body = {"encryption": {"defaultKmsKeyName": key}}
+        self.client.request("PATCH", f"{STORAGE}/storage/v1/b/{self.bucket}", json=body)
 
     def delete(self, name: str) -> None:
         """Delete one object as somebody else would."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.dataplatform.compute.plugins.module_utils.placeholders import PLACEHOLDERS
 
 REPOSITORY = Path(__file__).parents[2]
 ROLES = sorted(path for path in (REPOSITORY / "roles").iterdir() if path.is_dir())
@@ -45,3 +46,9 @@ def test_readme_names_every_input(role: Path) -> None:
 @pytest.mark.parametrize("role", ROLES, ids=lambda path: path.name)
 def test_every_role_has_a_scenario(role: Path) -> None:
     assert (REPOSITORY / "molecule" / role.name / "molecule.yml").is_file()
+
+
+def test_placeholders_of_the_role_are_those_preflight_knows() -> None:
+    """What preflight accepts in arguments of workloads is what the role replaces, with the fact it is said to be."""
+    defaults = load(REPOSITORY / "roles/cluster_templates/defaults/main.yml")["cluster_templates_placeholders"]
+    assert defaults == {name: "{{ " + ".".join(path) + " }}" for name, path in PLACEHOLDERS.items()}

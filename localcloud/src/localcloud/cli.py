@@ -32,10 +32,13 @@ def main() -> None:
 def up(port: int | None, pace: str | None, foreground: bool) -> None:
     """Start it, and return once it serves; does nothing when it is up."""
     settings = _settings()
-    if port is not None:
-        settings = dataclasses.replace(settings, port=port)
-    if pace is not None:
-        settings = dataclasses.replace(settings, pace=pace)
+    # After a kill it goes on as it was: the jobs that outlived it talk to its port.
+    killed = supervise.read_process_file(settings) or {}
+    settings = dataclasses.replace(
+        settings,
+        port=port if port is not None else killed.get("port", DEFAULT_PORT),
+        pace=pace or killed.get("pace", settings.pace),
+    )
     if foreground:
         _serve_here(settings)
         return

@@ -22,6 +22,8 @@ LENIENT_APIS = frozenset({"storage", "dns"})
 # These APIs answer errors with errors[].
 LEGACY_APIS = frozenset({"storage", "dns", "compute"})
 
+# A group in a pattern must not count among the parameters; some patterns say so themselves.
+_CAPTURING = re.compile(r"\((?!\?)")
 _PARAMETER = re.compile(r"\{(\+?)([A-Za-z0-9_]+)\}")
 
 
@@ -75,7 +77,7 @@ class _Route:
             if plus:
                 pattern = method.parameters.get(name, {}).get("pattern", ".+").removeprefix("^").removesuffix("$")
                 literal += len(pattern.replace("[^/]+", ""))
-            parts.append(f"({pattern.replace('(', '(?:')})")
+            parts.append(f"({_CAPTURING.sub('(?:', pattern)})")
             position = found.end()
         parts.append(re.escape(template[position:]))
         literal += len(template) - position

@@ -48,6 +48,8 @@ class ProxyServer:
             date_header=False,
             proxy_headers=False,
             timeout_keep_alive=_KEEP_ALIVE,
+            # A pipelined request would inherit what a fault set for the one before it.
+            reset_contextvars=True,
         )
         self._config.load()
         self._state = ServerState()

@@ -48,5 +48,7 @@ def target_of(host: str, path: str) -> Target:
         return Target(found[1], found[2]) if found else Target("www", "")
     label = host.partition(".")[0]
     regional = _REGIONAL.fullmatch(label)
-    found = _VERSION.match(path)
-    return Target(regional[1] if regional else label, found[1] if found else "")
+    api = regional[1] if regional else label
+    # The older APIs keep their name in the path on hosts of their own, too.
+    found = _VERSION.match(path.removeprefix(f"/{api}"))
+    return Target(api, found[1] if found else "")

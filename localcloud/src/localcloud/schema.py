@@ -19,6 +19,8 @@ SYSTEM_PARAMETERS = frozenset({"userIp", "userProject", "$userProject"})
 _BAD_REQUEST = "type.googleapis.com/google.rpc.BadRequest"
 # How Google's proto names the body field of a method, where that is not the schema's own name in snake_case.
 _BODY_FIELDS = {"AutoscalingPolicy": "policy", "WorkflowTemplate": "template"}
+# Described as required, yet Google is on record accepting a request without them.
+_NOT_REQUIRED = frozenset({"WorkflowTemplate.jobs", "WorkflowTemplate.placement"})
 
 Schema = Mapping[str, Any]
 
@@ -74,6 +76,9 @@ class Checker:
         if not isinstance(body, dict | None):
             check.violations.add("", 'Invalid JSON payload received. Unknown name "": Root element must be a message.')
             check.violations.raise_if_any()
+        if not prefix:
+            # Where the body is the whole request, what the path gives may be repeated in it.
+            body = {key: item for key, item in (body or {}).items() if camel_case(key) not in method.parameters}
         checked = check.message(name, self.schemas[name], body or {}, prefix)
         check.violations.raise_if_any()
         return checked
@@ -151,7 +156,7 @@ class _BodyCheck:
             elif item is not None and not described.get("readOnly"):
                 result[field] = self._value(f"{name}.{field}", described, item, _join(path, field))
         if self._supplied is not None:
-            self._require(properties, result, path)
+            self._require(name, properties, result, path)
         return result
 
     def parameter(self, name: str, described: Schema, text: str) -> Any:
@@ -163,7 +168,7 @@ class _BodyCheck:
         value: Any = int(text) if "enum" in described and text.isdigit() else text
         return self._scalar(name, described, value, snake_case(name))
 
-    def _require(self, properties: Schema, value: Schema, path: str) -> None:
+    def _require(self, name: str, properties: Schema, value: Schema, path: str) -> None:
         """Note fields whose description begins with "Required." and that are missing or empty.
 
         Numbers and booleans are left out: a missing one is its zero value on the wire.
@@ -172,6 +177,8 @@ class _BodyCheck:
             if not described.get("description", "").startswith("Required.") or described.get("readOnly"):
                 continue
             if described.get("type") in ("integer", "number", "boolean") or field in (self._supplied or ()):
+                continue
+            if f"{name}.{field}" in _NOT_REQUIRED:
                 continue
             if value.get(field) in (None, "", []):
                 at = _join(path, field)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import dataclasses
 import http.client
 import json
 import os
@@ -76,7 +76,9 @@ def start(settings: Settings) -> tuple[dict[str, Any], bool]:
     if process is not None:
         return process, False
     ensure_private_directory(settings.home)
-    outcome, message = _spawn(settings)
+    outcome, message = _spawn(_like_the_killed_one(settings))
+    if outcome == FAILED and settings.port == 0:
+        outcome, message = _spawn(settings)
     if outcome == FAILED:
         raise SuperviseError(message or f"the server died while starting:\n{_log_tail(settings)}")
     # A process that lost the race for the lock waits for the one that won it.
@@ -89,6 +91,14 @@ def start(settings: Settings) -> tuple[dict[str, Any], bool]:
     if outcome == LOCKED:
         raise SuperviseError(f"{message}, but it does not answer (log: {settings.log_file})")
     raise SuperviseError(f"the server started, but does not answer (log: {settings.log_file})")
+
+
+def _like_the_killed_one(settings: Settings) -> Settings:
+    """Return the settings with the port of a killed server, where any port will do: its job drivers still use it."""
+    killed = read_process_file(settings)
+    if killed is None or settings.port != 0:
+        return settings
+    return dataclasses.replace(settings, port=killed["port"])
 
 
 def stop(settings: Settings) -> bool:
@@ -112,7 +122,9 @@ def _clean_up_after_crash(settings: Settings, crashed: bool) -> bool:
     """Stop what a killed server left behind: its job drivers outlive it on purpose."""
     found = settings.environment_file.exists() or crashed
     if settings.database_file.exists():
-        from localcloud import server  # noqa: PLC0415  (costs half a second, and is needed after a crash only)
+        import asyncio  # noqa: PLC0415  (these cost half a second, and are needed after a crash only)
+
+        from localcloud import server  # noqa: PLC0415
         from localcloud.instance import Instance  # noqa: PLC0415
 
         try:

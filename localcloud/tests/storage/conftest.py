@@ -12,11 +12,12 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import pytest
+from starlette.requests import Request
+
 from localcloud.clock import Clock
 from localcloud.settings import Settings
 from localcloud.storage import StorageService, create_service
 from localcloud.store import Store
-from starlette.requests import Request
 
 
 @dataclass
@@ -56,12 +57,21 @@ class StorageClient:
         self.store = Store(self.settings.database_file)
         self.service = create_service(self.settings, self.store, Clock(source=self._tick))
 
-    def call(self, method: str, path: str, body: Any = b"", *, headers: dict[str, str] | None = None, **query: Any) -> Answer:
+    def call(
+        self, method: str, path: str, body: Any = b"", *, headers: dict[str, str] | None = None, **query: Any
+    ) -> Answer:
         """Send one request; dictionaries travel as JSON."""
         return asyncio.run(self.send(method, path, body, headers=headers, **query))
 
     async def send(
-        self, method: str, path: str, body: Any = b"", *, headers: dict[str, str] | None = None, pieces: Any = None, **query: Any
+        self,
+        method: str,
+        path: str,
+        body: Any = b"",
+        *,
+        headers: dict[str, str] | None = None,
+        pieces: Any = None,
+        **query: Any,
     ) -> Answer:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         path, _, inline_query = path.partition("?")

@@ -207,7 +207,9 @@ def test_access_control_lists_can_be_changed(shelf):
 def test_a_locked_retention_policy_cannot_be_shortened(shelf):
     path = "/storage/v1/b/shelf"
     shelf.call("PATCH", path, {"retentionPolicy": {"retentionPeriod": "100"}})
-    assert shelf.call("POST", f"{path}/lockRetentionPolicy", ifMetagenerationMatch=2).json["retentionPolicy"]["isLocked"]
+    assert shelf.call("POST", f"{path}/lockRetentionPolicy", ifMetagenerationMatch=2).json["retentionPolicy"][
+        "isLocked"
+    ]
     assert shelf.call("PATCH", path, {"retentionPolicy": {"retentionPeriod": "10"}}).status == 403
     assert shelf.call("PATCH", path, {"retentionPolicy": None}).status == 403
     assert shelf.call("PATCH", path, {"retentionPolicy": {"retentionPeriod": "200"}}).status == 200

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from localcloud.errors import ApiError
 from localcloud.storage.content import Hashes
 from localcloud.storage.globs import compile_glob, literal_prefix
@@ -81,7 +82,16 @@ def test_a_missing_boundary_is_refused(content_type):
 
 
 def _related(line_end: bytes, media: bytes) -> bytes:
-    lines = [b"--b", b"Content-Type: application/json", b"", b'{"name": "n"}', b"--b", b"Content-Type: text/x", b"", media]
+    lines = [
+        b"--b",
+        b"Content-Type: application/json",
+        b"",
+        b'{"name": "n"}',
+        b"--b",
+        b"Content-Type: text/x",
+        b"",
+        media,
+    ]
     return line_end.join(lines) + line_end + b"--b--" + line_end
 
 
@@ -114,7 +124,9 @@ def test_a_body_cut_off_before_its_closing_boundary_is_refused():
 
 def test_batches_are_split_with_and_without_carriage_returns():
     for line_end in (b"\n", b"\r\n"):
-        part = line_end.join([b"Content-Type: application/http", b"Content-ID: <a+1>", b"", b"GET /x HTTP/1.1", b"", b""])
+        part = line_end.join(
+            [b"Content-Type: application/http", b"Content-ID: <a+1>", b"", b"GET /x HTTP/1.1", b"", b""]
+        )
         body = b"--b" + line_end + part + line_end + b"--b" + line_end + part + line_end + b"--b--"
         parts = split_mixed(body, "multipart/mixed; boundary=b")
         assert [part.headers["content-id"] for part in parts] == ["<a+1>", "<a+1>"]

@@ -67,6 +67,7 @@ class Clusters:
         self._buckets.require_objects(
             action.get("executableFile") for action in config.get("initializationActions", ())
         )
+        self._buckets.ensure(location, config["configBucket"], config["tempBucket"])
         record = self._new_record(location, name, body.get("labels", {}), config)
         with self._records.transaction():
             if not self._records.create(record):
@@ -81,7 +82,6 @@ class Clusters:
                 record, "create", f"Create cluster with {workers} workers", CREATE_SECONDS, extra=extra
             )
             self._replays.note(location, request_id, operation)
-        self._buckets.ensure(location, config["configBucket"], config["tempBucket"])
         return operation
 
     def _new_record(self, location: Location, name: str, labels: dict[str, str], config: dict[str, Any]) -> Record:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 import time
 from typing import Any
 
@@ -96,13 +97,18 @@ class JobRuns:
         if refusal:
             self._end(record, "ERROR", refusal)
             return
+        if self._start_driver(record):
+            set_state(record.body, "RUNNING", self._clock.timestamp())
+            self._records.save(record)
+
+    def _start_driver(self, record: Record) -> bool:
+        """Start the driver; return False when that failed, which ends the job."""
         try:
             self._engine.start(record.internal["directory"], record.body)
         except EngineError as problem:
             self._end(record, "ERROR", self._failure(record, str(problem)))
-            return
-        set_state(record.body, "RUNNING", self._clock.timestamp())
-        self._records.save(record)
+            return False
+        return True
 
     def _follow(self, record: Record) -> None:
         name = record.internal["directory"]
@@ -116,6 +122,9 @@ class JobRuns:
             self._engine.terminate(name, 0)
         if record.internal.get("stopped"):
             self._end(record, "ERROR", _STOPPED)
+        elif status.state == "absent":
+            # The server died between starting the supervisor and its first sign of life: starting again is harmless.
+            self._start_driver(record)
         elif record.internal.get("cluster_gone"):
             self._end(record, "ERROR", self._cluster_gone(record))
         elif status.exit_code == 0:
@@ -164,9 +173,11 @@ class JobRuns:
                 progress=progress,
                 last=last,
             )
-        except (ApiError, OSError) as problem:
-            logger.warning("output of job %s: %s", record.key, problem)
+        except (ApiError, OSError, sqlite3.Error) as problem:
+            place["output_problem"] = f"Driver output could not be written to gs://{place['bucket']}: {problem}"
+            logger.warning("job %s: %s", record.key, place["output_problem"])
             return
+        place.pop("output_problem", None)
         if wrote:
             place["output"] = progress
             self._records.save(record)
@@ -175,6 +186,7 @@ class JobRuns:
         """Record the end of a job, after the last of its output is in the bucket."""
         self._upload(record, last=True)
         self._uploaded_at.pop(record.key, None)
+        details = " ".join(filter(None, (details, record.internal.get("output_problem"))))
         set_state(record.body, state, self._clock.timestamp(), details)
         self._records.save(record)
         self._jobs.note_end(record)

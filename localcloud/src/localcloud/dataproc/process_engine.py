@@ -94,8 +94,6 @@ class ProcessEngine:
             "USER": getpass.getuser(),
             # Output reaches the bucket while the driver runs, not only when it ends.
             "PYTHONUNBUFFERED": "1",
-            # gcsfs, unlike other clients, goes through a proxy only when it is told to trust the environment.
-            "FSSPEC_GCS": '{"session_kwargs": {"trust_env": true}}',
         }
         if python_path:
             base["PYTHONPATH"] = os.pathsep.join(python_path)
@@ -177,7 +175,11 @@ class ProcessEngine:
             if not exit_file.exists():
                 started = (directory / supervisor.STATE_FILE).exists()
                 return DriverStatus("lost" if started or child is not None else "absent")
-        self._children.pop(name, None)
+        if child is not None:
+            # The exit code is the last thing a supervisor writes; waiting for its end leaves no zombie behind.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(0.2)
+            self._children.pop(name, None)
         return DriverStatus("exited", json.loads(exit_file.read_text(encoding="utf-8"))["exit_code"])
 
     @staticmethod
@@ -207,9 +209,12 @@ class ProcessEngine:
     def terminate(self, name: str, grace: float) -> None:
         """Ask the supervisor to end the driver; a driver without one (it was killed) is killed here."""
         directory = self._jobs_directory / name
+        if not directory.exists():
+            return
+        # Written before looking: a supervisor that takes the lock after the look finds it, and starts nothing.
+        (directory / supervisor.TERMINATE_FILE).write_text(str(grace), encoding="utf-8")
         status = self.status(name)
         if status.state == "running":
-            (directory / supervisor.TERMINATE_FILE).write_text(str(grace), encoding="utf-8")
             watcher = self._state(directory).get("supervisor")
             if watcher:
                 _signal(watcher, signal.SIGTERM)

@@ -30,10 +30,12 @@ EXIT_FILE = "exit.json"
 TERMINATE_FILE = "terminate"
 # How long what a driver leaves behind when it ends by itself may take to end on SIGTERM.
 LEFTOVER_GRACE_SECONDS = 2.0
+LOCK_PATIENCE_SECONDS = 5.0
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _WATCHED_SIGNALS = (signal.SIGTERM, signal.SIGCHLD)
 CANNOT_START_CODE = 127
+UNKNOWN_CODE = 255
 
 
 def write_atomically(path: Path, content: dict[str, Any]) -> None:
@@ -107,13 +109,14 @@ class Supervisor:
         """Watch over the driver described in `directory`."""
         self.directory = directory
         self.driver: int | None = None
+        # Kept, because a Popen that is forgotten waits for its process, and would take the exit code away from `_reap`.
+        self._process: subprocess.Popen[bytes] | None = None
         self.exit_code: int | None = None
         self.kill_at: float | None = None
 
     def run(self) -> None:
         """Do everything, once: a second supervisor of the same directory changes nothing."""
-        lock = try_lock(self.directory)
-        if lock is None or (self.directory / STATE_FILE).exists() or (self.directory / EXIT_FILE).exists():
+        if not self._become_the_only_one():
             return
         signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED_SIGNALS)
         _prctl(_PR_SET_CHILD_SUBREAPER, 1)
@@ -125,11 +128,24 @@ class Supervisor:
             self._watch()
         write_atomically(self.directory / EXIT_FILE, {"exit_code": self.exit_code})
 
+    def _become_the_only_one(self) -> bool:
+        """Take the lock for good; return False when this directory has, or had, another supervisor."""
+        deadline = time.monotonic() + LOCK_PATIENCE_SECONDS
+        # A server that looks whether a supervisor is there holds the lock for a moment.
+        while (lock := try_lock(self.directory)) is None:
+            if (self.directory / STATE_FILE).exists() or time.monotonic() > deadline:
+                return False
+            time.sleep(0.005)
+        if (self.directory / STATE_FILE).exists() or (self.directory / EXIT_FILE).exists():
+            os.close(lock)
+            return False
+        return True
+
     def _start(self) -> None:
         plan = json.loads((self.directory / RUN_FILE).read_text(encoding="utf-8"))
         with (self.directory / OUTPUT_FILE).open("ab") as output:
             try:
-                process = subprocess.Popen(
+                self._process = subprocess.Popen(
                     plan["arguments"],
                     cwd=plan["directory"],
                     env=plan["environment"],
@@ -143,8 +159,8 @@ class Supervisor:
                 output.write(f"Cannot start the driver: {problem}\n".encode())
                 self.exit_code = CANNOT_START_CODE
                 return
-        self.driver = process.pid
-        write_atomically(self.directory / STATE_FILE, {"supervisor": os.getpid(), "driver": process.pid})
+        self.driver = self._process.pid
+        write_atomically(self.directory / STATE_FILE, {"supervisor": os.getpid(), "driver": self.driver})
 
     def _watch(self) -> None:
         """Wait for the driver and then for the rest, ending them when that is asked for or due."""
@@ -182,6 +198,9 @@ class Supervisor:
             try:
                 process, status = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
+                if self.exit_code is None:
+                    # Nothing is left to wait for: better an unknown end than none.
+                    self.exit_code = UNKNOWN_CODE
                 return
             if process == 0:
                 return

@@ -50,6 +50,23 @@ def predefined_entries(call: Call, bucket: BucketRow, name: str) -> Entries:
     return owner | _PREDEFINED.get(name, {})
 
 
+def initial_acl(call: Call, bucket: str, predefined: str | None) -> str | None:
+    """Return the stored list of a new object for a predefined name, None for the bucket's default.
+
+    Raises ApiError 404, or 400 for an unknown name or a bucket with uniform access.
+    """
+    if not predefined:
+        return None
+    row = call.catalog.bucket(bucket)
+    if is_uniform(row):
+        raise ApiError(
+            400,
+            "Cannot insert legacy ACL for an object when uniform bucket-level access is enabled. "
+            f"Read more at {_DOCUMENT}",
+        )
+    return dump(predefined_entries(call, row, predefined))
+
+
 def bucket_entries(call: Call, bucket: BucketRow) -> Entries:
     """Return the access control list of a bucket."""
     return json.loads(bucket.acl) if bucket.acl else team_entries(call, bucket)

@@ -79,6 +79,7 @@ class NewObject:
     storage_class: str | None = None
     kms_key: str | None = None
     component_count: int | None = None
+    acl: str | None = None
 
 
 class _Pending(NamedTuple):
@@ -245,7 +246,7 @@ class Catalog:
             resource["kmsKeyName"] = f"{kms_key}/cryptoKeyVersions/1"
         text = dump(resource)
         content = self.contents.insert(new.content) if new.content is not None else new.content_id
-        values = (new.bucket, new.name, generation, 1, LIVE, new.size, int(bool(kms_key)), content, text, None, None)
+        values = (new.bucket, new.name, generation, 1, LIVE, new.size, int(bool(kms_key)), content, text, new.acl, None)
         cursor = self._connection.execute(
             "INSERT INTO storage_objects VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values
         )

@@ -9,7 +9,7 @@ from typing import Any
 from starlette.responses import Response
 
 from localcloud.errors import ApiError
-from localcloud.storage.access import with_access
+from localcloud.storage.access import initial_acl, with_access
 from localcloud.storage.call import Call
 from localcloud.storage.catalog import BucketRow, NewObject, ObjectRow
 from localcloud.storage.preconditions import Conditions, parse_integer
@@ -45,6 +45,7 @@ def _copy(call: Call, source: ObjectRow, bucket: str, name: str, body: dict[str,
         metadata=metadata,
         storage_class=storage_class,
         kms_key=call.query.get("destinationKmsKeyName"),
+        acl=initial_acl(call, bucket, call.query.get("destinationPredefinedAcl")),
         component_count=resource.get("componentCount"),
     )
     return call.catalog.put_object(new, call.conditions())
@@ -140,6 +141,7 @@ async def compose(call: Call) -> Response:
     try:
         metadata = writable_metadata(destination)
         storage_class = check_storage_class(destination["storageClass"]) if destination.get("storageClass") else None
+        acl = initial_acl(call, bucket, call.query.get("destinationPredefinedAcl"))
     except ApiError:
         call.parts.contents.drop(content)
         raise
@@ -154,6 +156,7 @@ async def compose(call: Call) -> Response:
         metadata=metadata,
         storage_class=storage_class,
         kms_key=call.query.get("kmsKeyName"),
+        acl=acl,
         component_count=sum(resource.get("componentCount", 1) for resource in resources),
     )
     row, bucket_row = call.catalog.put_object(new, call.conditions())

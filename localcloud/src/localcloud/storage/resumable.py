@@ -7,7 +7,6 @@ import os
 import secrets
 from typing import Any, NamedTuple
 
-from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from localcloud.errors import ApiError
@@ -102,9 +101,6 @@ async def proceed(call: Call) -> Response:
             if await _receive(call, session, progress, descriptor):
                 return _finish(call, session, progress, descriptor)
             return _incomplete(progress.hashes.size)
-        except ClientDisconnect:
-            # What arrived stays: the client asks for the status and goes on from there.
-            return Response(status_code=499)
         finally:
             os.close(descriptor)
 

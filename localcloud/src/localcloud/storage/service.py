@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from urllib.parse import unquote
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from localcloud.clock import Clock
@@ -158,6 +158,9 @@ class StorageService:
             return await handler(Call(self.parts, request, principal, method, names))
         except NotModified:
             return Response(status_code=304)
+        except ClientDisconnect:
+            # Nobody is left to read it; the journal shows why the request ended.
+            return Response(status_code=499)
         except NotServedError:
             raise
         except ApiError as error:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from starlette.responses import Response
 
 from localcloud.errors import ApiError
-from localcloud.storage.access import with_access
+from localcloud.storage.access import initial_acl, with_access
 from localcloud.storage.call import Call, parse_object
 from localcloud.storage.catalog import NewObject
 from localcloud.storage.content import Content, ContentWriter, verify_hashes
@@ -66,10 +66,10 @@ async def _multipart(call: Call) -> Response:
             async for chunk in call.request.stream():
                 tail += chunk
                 if head is None:
-                    if len(tail) > LARGEST_HEAD:
-                        break
                     head = split_related_head(tail, delimiter)
                     if head is None:
+                        if len(tail) > LARGEST_HEAD:
+                            break
                         continue
                     tail = tail[head.media_start :]
                 if len(tail) > held:
@@ -115,6 +115,7 @@ def create(call: Call, upload: Upload, content: Content) -> str:
         if query.get("contentEncoding"):
             metadata["contentEncoding"] = query["contentEncoding"]
         storage_class = check_storage_class(body["storageClass"]) if body.get("storageClass") else None
+        acl = initial_acl(call, upload.bucket, query.get("predefinedAcl"))
     except BaseException:
         call.parts.contents.drop(content)
         raise
@@ -128,6 +129,7 @@ def create(call: Call, upload: Upload, content: Content) -> str:
         metadata=metadata,
         storage_class=storage_class,
         kms_key=query.get("kmsKeyName"),
+        acl=acl,
     )
     row, bucket = call.catalog.put_object(new, conditions)
     return with_access(call, row, bucket, query.get("projection", "noAcl"))
