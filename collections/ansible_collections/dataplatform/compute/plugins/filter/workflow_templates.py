@@ -35,6 +35,9 @@ options:
     description: The key that encrypts job arguments.
     type: str
     required: true
+  placeholders:
+    description: Values of C(${name}) in arguments.
+    type: dict
 author:
   - Data Platform Compute contributors
 """

@@ -68,9 +68,7 @@ class Applier:
         self._wait = wait
         self._wait_timeout = wait_timeout
 
-    def apply(
-        self, items: list[PlannedItem], concurrency: int, progress: Callable[[str], None]
-    ) -> list[Outcome]:
+    def apply(self, items: list[PlannedItem], concurrency: int, progress: Callable[[str], None]) -> list[Outcome]:
         """Execute the items, at most ``concurrency`` at once, and return their outcomes in the order of the plan."""
         busy = [item for item in items if item.changed or self._unsettled(item)]
         outcomes = {id(item): Outcome(item, NONE, item.message) for item in items}
@@ -98,7 +96,7 @@ class Applier:
 
     def _apply_one(self, item: PlannedItem) -> Outcome:
         if self._unsettled(item):
-            self._settle(item)
+            self._wait_until_stable(item)
         if item.action == CREATE:
             return self._create(item)
         if item.action == DELETE:
@@ -191,11 +189,8 @@ class Applier:
             return False
         return item.kind.state(item.live) not in STABLE_STATES
 
-    def _settle(self, item: PlannedItem) -> None:
-        """Wait for work that somebody (perhaps an interrupted run of ours) has under way on the resource."""
-        self._wait_until_stable(item)
-
     def _wait_until_stable(self, item: PlannedItem) -> None:
+        """Wait for work that somebody (perhaps an interrupted run of ours) has under way on the resource."""
         deadline = Deadline(self._wait_timeout)
 
         def fetch() -> dict[str, Any]:

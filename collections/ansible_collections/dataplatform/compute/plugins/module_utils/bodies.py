@@ -9,6 +9,7 @@ from typing import Any
 
 from ansible_collections.dataplatform.compute.plugins.module_utils.compare import compare, without_nulls
 from ansible_collections.dataplatform.compute.plugins.module_utils.kinds.base import Kind, Path
+from ansible_collections.dataplatform.compute.plugins.module_utils.ownership import SERVER_LABEL_PREFIX
 
 
 def update_body(kind: Kind, target: dict[str, Any], live: dict[str, Any], changed: list[Path]) -> dict[str, Any]:
@@ -53,6 +54,9 @@ def _masked(target: dict[str, Any], changed: list[Path]) -> dict[str, Any]:
     for path in changed:
         whole = ("labels",) if path[0] == "labels" else path
         value = _lookup(target, whole)
+        if whole == ("labels",) and isinstance(value, dict):
+            # Google keeps its own labels in an update and does not take them from a client.
+            value = {key: one for key, one in value.items() if not key.startswith(SERVER_LABEL_PREFIX)}
         node = body
         for part in whole[:-1]:
             node = node.setdefault(part, {})

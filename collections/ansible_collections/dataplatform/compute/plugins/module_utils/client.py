@@ -189,9 +189,7 @@ class GoogleClient:
 
         return (retry or self._retry).call(attempt)
 
-    def pages(
-        self, url: str, items_key: str, *, params: dict[str, Any] | None = None
-    ) -> Iterator[dict[str, Any]]:
+    def pages(self, url: str, items_key: str, *, params: dict[str, Any] | None = None) -> Iterator[dict[str, Any]]:
         """Yield the items of a list call, following ``nextPageToken``."""
         query = dict(params or {})
         while True:

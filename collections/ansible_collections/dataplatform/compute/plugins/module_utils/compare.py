@@ -156,9 +156,7 @@ class _Walk:
         if len(desired) != len(live):
             return self._differs(path, live, desired)
         child = field.get("items", _ANY)
-        return [
-            self.value(child, item, live[index], (*path, index), strict) for index, item in enumerate(desired)
-        ]
+        return [self.value(child, item, live[index], (*path, index), strict) for index, item in enumerate(desired)]
 
     def _missing(self, desired: list[Any], live: list[Any], path: Path) -> list[Any]:
         dotted = dotted_path(path)

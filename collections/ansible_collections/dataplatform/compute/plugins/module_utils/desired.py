@@ -10,7 +10,7 @@ from typing import Any
 from ansible_collections.dataplatform.compute.plugins.module_utils.errors import ValidationError
 from ansible_collections.dataplatform.compute.plugins.module_utils.kinds.base import Kind
 from ansible_collections.dataplatform.compute.plugins.module_utils.ownership import label_problems
-from ansible_collections.dataplatform.compute.plugins.module_utils.schema import near_miss, plain
+from ansible_collections.dataplatform.compute.plugins.module_utils.schema import did_you_mean, plain
 
 
 def check_desired(
@@ -45,7 +45,7 @@ def _identify(kind: Kind, resource: Any) -> tuple[str, list[str]]:
         return "", []
     identifier = resource.get(kind.id_field)
     if identifier is None or identifier == "":
-        known = near_miss(kind.id_field, (str(key) for key in resource))
+        known = did_you_mean(kind.id_field, (str(key) for key in resource))
         return "", [f"{kind.id_field} is missing; every {kind.name} needs one{known}"]
     if not isinstance(identifier, str):
         return str(identifier), []

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, Data Platform Compute contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The core of gcp_doctor: everything a run needs, checked one by one, each failure with its next step. Changes nothing."""
+"""The core of gcp_doctor: everything a run needs, one check each, every failure with its next step. Changes nothing."""
 
 from __future__ import annotations
 
@@ -102,7 +102,12 @@ def check_certificate_files(environment: dict[str, str] | os._Environ[str]) -> I
         path = environment.get(variable)
         if path:
             there = Path(path).exists()
-            yield Check(f"variable {variable}", there, path if there else f"{path} does not exist", f"unset {variable} or correct it")
+            yield Check(
+                f"variable {variable}",
+                there,
+                path if there else f"{path} does not exist",
+                f"unset {variable} or correct it",
+            )
 
 
 def check_host(host: str) -> Check:

@@ -220,6 +220,4 @@ def api_error(status_code: int, body: Any, url: str, method: str, attempts: int 
         reason = status = ""
         message = " ".join(str(body or "an empty answer").split())[:300]
     kind = _BY_STATUS_CODE.get(status_code, GoogleApiError)
-    return kind(
-        status_code, status, message, url, method, reason=reason, error_details=details, attempts=attempts
-    )
+    return kind(status_code, status, message, url, method, reason=reason, error_details=details, attempts=attempts)

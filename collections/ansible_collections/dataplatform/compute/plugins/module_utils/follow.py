@@ -29,7 +29,8 @@ class Progress(Protocol):
 class TaskProgress:
     """Speaks to the person through the task's reporter, with the time of day; driver output only if wanted.
 
-    After an interruption Ansible no longer shows what a task reports, so the terminal itself is used.
+    After an interruption Ansible no longer shows what a task reports, so the terminal itself is used; the drivers'
+    output is left out then, because the reporter alone knows whether the task's ``no_log`` forbids to show it.
     """
 
     def __init__(self, reporter: Reporter, interruption: Interruption, *, show_output: bool) -> None:
@@ -39,18 +40,16 @@ class TaskProgress:
 
     def note(self, text: str) -> None:
         """Show that something about the run changed."""
-        self._say(f"{time.strftime('%H:%M:%S')} {text}")
-
-    def output(self, source: str, line: str) -> None:
-        """Show one line of a driver's output."""
-        if self._show_output:
-            self._say(f"  {source}| {line}" if source else f"  | {line}")
-
-    def _say(self, line: str) -> None:
+        line = f"{time.strftime('%H:%M:%S')} {text}"
         if self._interruption.requested:
             write_to_terminal(line)
         else:
             self._reporter.progress(line)
+
+    def output(self, source: str, line: str) -> None:
+        """Show one line of a driver's output."""
+        if self._show_output and not self._interruption.requested:
+            self._reporter.progress(f"  {source}| {line}" if source else f"  | {line}")
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ class Interruption:
         self._announce = announce
         self._parent = os.getppid()
         self._previous: dict[int, Any] = {}
+        self._cleaning_up = False
 
     def __enter__(self) -> Interruption:
         # Python delivers signals to the main thread only and refuses handlers from any other.
@@ -49,19 +50,16 @@ class Interruption:
             signal.signal(number, handler)
         self._previous = {}
 
+    def begin_clean_up(self) -> None:
+        """From here on pauses last in full: a signal, past or to come, must not rush the clean-up."""
+        self._cleaning_up = True
+
     def pause(self, seconds: float) -> None:
         """Sleep, but not past an interruption. Raises FollowerAloneError when the parent process has died."""
         end = time.monotonic() + seconds
-        while not self.requested and (left := end - time.monotonic()) > 0:
+        while (self._cleaning_up or not self.requested) and (left := end - time.monotonic()) > 0:
             time.sleep(min(left, _SLICE_SECONDS))
-        self._check_parent()
-
-    def pause_regardless(self, seconds: float) -> None:
-        """Sleep in full: for the clean-up after an interruption, which later signals must not cut short."""
-        time.sleep(seconds)
-
-    def _check_parent(self) -> None:
-        if not self.requested and os.getppid() != self._parent:
+        if not (self._cleaning_up or self.requested) and os.getppid() != self._parent:
             raise FollowerAloneError("the play that followed this run is gone; the run goes on without it")
 
     def _note(self, _number: int, _frame: FrameType | None) -> None:

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The cross-check of a whole inventory: everything that can be known to be wrong without asking Google.
 
-:func:`check_inventory` first holds every fact against its schema, then runs the rules that compare facts with each other.
-A rule sees only entries that passed the schema; names are looked up among all, so that one mistake is reported once
-and does not hide another.
+:func:`check_inventory` first holds every fact against its schema, then runs the rules that compare facts with each
+other. A rule sees only entries that passed the schema; names are looked up among all, so that one mistake is reported
+once and does not hide another.
 """
 
 from __future__ import annotations
@@ -94,6 +94,7 @@ def check_inventory(
     for fact, field, target in _REFERENCES:
         if target in names:
             located += references.check_names_exist(fact, _entries(facts, fact), field, target, names[target])
+    located += references.check_placeholders(_entries(facts, "platform_workloads"))
     located += references.check_schedules(_entries(facts, "platform_workloads"))
     if jobs_directory is not None:
         located += references.check_scripts_exist(_entries(facts, "platform_workloads"), Path(jobs_directory))

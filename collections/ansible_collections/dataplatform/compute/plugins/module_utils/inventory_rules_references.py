@@ -15,6 +15,7 @@ from ansible_collections.dataplatform.compute.plugins.module_utils.inventory_sou
     format_key,
 )
 from ansible_collections.dataplatform.compute.plugins.module_utils.near_miss import closest_match
+from ansible_collections.dataplatform.compute.plugins.module_utils.placeholders import PLACEHOLDERS, names_in
 
 Located = Iterator[tuple[KeyPath, Finding]]
 
@@ -66,6 +67,21 @@ def check_scripts_exist(workloads: dict[str, Any], jobs_directory: Path) -> Loca
         path: KeyPath = ("platform_workloads", name, "script")
         expected = f"expected a file under {jobs_directory.name}/"
         yield path, Finding(format_key(path), repr(wanted), expected, closest_match(wanted, known))
+
+
+def check_placeholders(workloads: dict[str, Any]) -> Located:
+    """Every ``${name}`` in an argument is one that is replaced."""
+    for name, workload in workloads.items():
+        arguments = workload.get("arguments")
+        for index, argument in enumerate(arguments if isinstance(arguments, list) else []):
+            for placeholder in names_in(argument) if isinstance(argument, str) else ():
+                if placeholder not in PLACEHOLDERS:
+                    path: KeyPath = ("platform_workloads", name, "arguments", index)
+                    expected = f"expected one of the placeholders {', '.join(PLACEHOLDERS)}"
+                    yield (
+                        path,
+                        Finding(format_key(path), repr(argument), expected, closest_match(placeholder, PLACEHOLDERS)),
+                    )
 
 
 def check_schedules(workloads: dict[str, Any]) -> Located:

@@ -53,11 +53,14 @@ class JobOutput:
             self._output = DriverOutput(self._objects, uri, self._tail_lines)
         return self._show(self._guard(self._output.poll))
 
-    def drain(self, job: Mapping[str, Any], interruption: Interruption) -> None:
-        """Wait for the end of an ended job's output, which may be written a little after the job's last state."""
+    def drain(self, job: Mapping[str, Any], interruption: Interruption, *, just_ended: bool) -> None:
+        """Show the end of an ended job's output; wait for it if the job has just ended.
+
+        The output may be written a little after the job's last state.
+        """
         deadline = Deadline(TRAILING_OUTPUT_SECONDS)
         self.poll(job)
-        while not (self.closed or self.error or deadline.passed or interruption.requested):
+        while just_ended and not (self.closed or self.error or deadline.passed or interruption.requested):
             interruption.pause(TRAILING_PAUSE_SECONDS)
             self.poll(job)
         self.finish()

@@ -4,12 +4,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 TERMINAL_STATES = frozenset({"CANCELLED", "DONE", "ERROR"})
 """States a job never leaves. ATTEMPT_FAILURE is not one: a restartable job tries again."""
+
+_ADDRESSES = ("http://", "https://", "gs://", "gcloud ")
+_POINTER = re.compile(r" ?(?:Additional details|If logs are available, they) can be found at:$")
 
 _CONSOLE = "https://console.cloud.google.com/dataproc"
 
@@ -115,12 +119,12 @@ def progress_lines(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> 
         substate = status.get("substate")
         text = job_state(now) + (f" ({substate})" if substate not in (None, "UNSPECIFIED") else "")
         queued = job_timings(now)["queued_seconds"]
-        if job_state(now) == "RUNNING" and queued is not None:
+        if job_state(now) == "RUNNING" and queued is not None and queued >= 1:
             text += f" after waiting {queued:.0f} s"
         elif job_state(now) == "DONE":
             text += _duration_suffix(now)
         elif status.get("details"):
-            text += f": {first_line(status['details'])}"
+            text += f": {short_details(status['details'])}"
         lines.append(text)
     seen = {one.get("name"): one.get("state") for one in (before or {}).get("yarnApplications") or []}
     for application in now.get("yarnApplications") or []:
@@ -141,9 +145,14 @@ def _status_key(job: Mapping[str, Any]) -> tuple[Any, ...]:
     return (job_state(job), status.get("substate"), status.get("details"))
 
 
-def first_line(text: str) -> str:
-    """The first line with something on it."""
-    return next((line.strip() for line in text.splitlines() if line.strip()), "")
+def short_details(details: str) -> str:
+    """What Dataproc says about a state without the addresses it adds, because ours are shown anyway; one line."""
+    words = []
+    for line in details.splitlines():
+        if line.strip().startswith(_ADDRESSES):
+            break
+        words += line.split()
+    return _POINTER.sub("", " ".join(words))
 
 
 def failure_message(
@@ -155,7 +164,7 @@ def failure_message(
     """
     status = job.get("status") or {}
     state = job_state(job)
-    why = reason or (status.get("details") or "").strip() or "Dataproc gave no details"
+    why = reason or short_details(status.get("details") or "") or "Dataproc gave no details"
     lines = [f"Dataproc job {job_id} ended as {state}: {why}"]
     uri = job.get("driverOutputResourceUri")
     if tail:

@@ -148,6 +148,7 @@ class JobRunner:
         output = JobOutput(self._objects, self._progress, "", self._limits.output_lines)
         deadline, pace = Deadline(self._limits.timeout), PollPace(self._limits.poll)
         seen: dict[str, Any] | None = None
+        ended_before = is_terminal(job)
         try:
             while True:
                 news = self._tell(seen, job)
@@ -161,7 +162,7 @@ class JobRunner:
                     limit = f"it ran longer than its limit of {deadline.seconds:g} s (timeout)"
                     return self._give_up(job, identity, output, changed=changed, because=limit)
                 self._interruption.pause(pace.pause_after(news=news))
-                job = self._api.get_job(identity.job_id)
+                job = self._next_look(job, identity)
         except (GoogleApiError, TransportError) as error:
             raise RunFailedError(
                 f"job {identity.job_id} could not be followed to its end; it goes on without us: {error}",
@@ -173,12 +174,21 @@ class JobRunner:
             # The task's own `timeout:` keyword arrives as an exception that is no Exception, anywhere in this block.
             self._api.cancel_job(identity.job_id)
             raise
-        output.drain(job, self._interruption)
+        output.drain(job, self._interruption, just_ended=not ended_before)
         if job_state(job) != "DONE":
             raise RunFailedError(
                 self._failure(job, identity, output), self._result(output, identity, changed=changed, job=job)
             )
         return self._result(output, identity, changed=changed, job=job)
+
+    def _next_look(self, job: dict[str, Any], identity: JobIdentity) -> dict[str, Any]:
+        try:
+            return self._api.get_job(identity.job_id)
+        except (GoogleApiError, TransportError):
+            # An interruption cuts the repeated requests short; what matters then is to cancel.
+            if self._interruption.requested:
+                return job
+            raise
 
     def _tell(self, before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> bool:
         lines = progress_lines(before, now)
@@ -219,6 +229,7 @@ class JobRunner:
         return result
 
     def _cancel_and_wait(self, job: dict[str, Any], identity: JobIdentity, output: JobOutput) -> dict[str, Any]:
+        self._interruption.begin_clean_up()
         try:
             self._api.cancel_job(identity.job_id)
         except GoogleApiError:
@@ -233,7 +244,7 @@ class JobRunner:
             seen = job
             if is_terminal(job) or deadline.passed:
                 break
-            self._interruption.pause_regardless(pace.pause_after(news=news))
+            self._interruption.pause(pace.pause_after(news=news))
         output.poll(job)
         output.finish()
         return job

@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible_collections.dataplatform.compute.plugins.module_utils.errors import ValidationError
 from ansible_collections.dataplatform.compute.plugins.module_utils.near_miss import closest_match
+from ansible_collections.dataplatform.compute.plugins.module_utils.placeholders import fill
 
 PLACEMENTS = ("own", "shared")
 # Secondary workers are of the primary workers' machine type.
@@ -111,11 +112,12 @@ def workflow_templates(
     artifact_uris: Mapping[str, str],
     labels: Mapping[str, str],
     kms_key: str,
+    placeholders: Mapping[str, str] | None = None,
 ) -> list[dict[str, Any]]:
     """Return the WorkflowTemplate bodies, one per workload, by id.
 
     A workload of its own cluster brings the cluster with it (Dataproc deletes it after the run); one of a shared
-    cluster selects it by label.
+    cluster selects it by label. ``placeholders`` are the values of ``${...}`` in arguments.
     """
     bodies = []
     for name in sorted(workloads):
@@ -142,7 +144,7 @@ def workflow_templates(
         script = f"jobs/{workload['script']}"
         job = {
             "mainPythonFileUri": _uri(script, artifact_uris, f"platform_workloads.{name}.script"),
-            "args": list(workload.get("arguments", [])),
+            "args": [fill(argument, placeholders or {}) for argument in workload.get("arguments", [])],
             "properties": {"spark.yarn.queue": f"root.{workload['priority']}"},
         }
         bodies.append(

@@ -70,16 +70,16 @@ def follow_task(
                 raise
             raise _small(str(error), error.result) from error
         if interruption.requested:
-            raise _small("interrupted", result)
+            raise _small("interrupted when there was nothing left to stop", result)
         return result
 
 
 def _small(message: str, result: dict[str, Any]) -> RunInterruptedError:
-    """An interruption's error. It goes to the terminal, too: Ansible has stopped reading.
+    """An interruption's error. Its first line goes to the terminal, too: Ansible has stopped reading.
 
     That is also why it is short: a long result would block the process for ever in a pipe nobody empties.
     """
-    first_lines = "\n".join(message.splitlines()[:3])
-    write_to_terminal(first_lines)
+    first_line = message.partition("\n")[0]
+    write_to_terminal(first_line)
     kept = {key: result[key] for key in ("changed", "job_id", "operation_id", "state") if key in result}
-    return RunInterruptedError(first_lines, kept)
+    return RunInterruptedError(first_line, kept)

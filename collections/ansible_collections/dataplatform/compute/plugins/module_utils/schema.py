@@ -10,10 +10,11 @@ without trailing zeros, numbers as floats.
 from __future__ import annotations
 
 import datetime
-import difflib
 import re
 from collections.abc import Iterable
 from typing import Any
+
+from ansible_collections.dataplatform.compute.plugins.module_utils.near_miss import closest_match
 
 Types = dict[str, dict[str, dict[str, Any]]]
 
@@ -24,13 +25,19 @@ _DATETIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:
 _LIMITS = {"int32": (-(2**31), 2**31 - 1), "uint32": (0, 2**32 - 1)}
 
 
-def near_miss(name: str, known: Iterable[str]) -> str:
-    """Return ``; did you mean 'x'?`` for the known name that ``name`` resembles, else an empty string."""
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return ``; did you mean 'x'?`` for the known name that ``name`` resembles, else an empty string.
+
+    Case, underscores and hyphens do not count: ``worker_config`` is ``workerConfig``.
+    """
     names = list(known)
-    folded = {candidate.replace("_", "").replace("-", "").lower(): candidate for candidate in names}
-    exact = folded.get(name.replace("_", "").replace("-", "").lower())
-    matches = [exact] if exact else difflib.get_close_matches(name, names, n=1, cutoff=0.6)
-    return f"; did you mean '{matches[0]}'?" if matches else ""
+    folded = {_fold(candidate): candidate for candidate in names}
+    match = folded.get(_fold(name)) or closest_match(name, names)
+    return f"; did you mean '{match}'?" if match else ""
+
+
+def _fold(name: str) -> str:
+    return name.replace("_", "").replace("-", "").lower()
 
 
 def plain(value: Any) -> Any:
@@ -135,7 +142,7 @@ class _Checker:
             if known is None:
                 writable = [key for key, one in fields.items() if not one.get("output_only")]
                 self.problems.append(
-                    f"{show_path(child)} is not a field of {field['ref']}{near_miss(str(name), writable)}"
+                    f"{show_path(child)} is not a field of {field['ref']}{did_you_mean(str(name), writable)}"
                 )
             elif known.get("output_only"):
                 self.problems.append(f"{show_path(child)} is set by Google or by this module; remove it")
@@ -212,7 +219,7 @@ def _string(field: dict[str, Any], value: Any) -> tuple[Any, str]:
         return value, f'a string; write it in quotes: "{_yaml(value)}"' if quoted else "a string"
     if "enum" in field and value not in field["enum"]:
         named = [name for name in field["enum"] if not name.endswith("_UNSPECIFIED")]
-        return value, f"one of {', '.join(named)}{near_miss(value, named)}"
+        return value, f"one of {', '.join(named)}{did_you_mean(value, named)}"
     if "pattern" in field and not re.search(field["pattern"], value):
         return value, f"a string matching {field['pattern']}"
     return value, ""

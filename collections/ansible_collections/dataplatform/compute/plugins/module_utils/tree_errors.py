@@ -15,5 +15,9 @@ class FileChangedError(ComputeError):
     """A source file is not the one that was planned: it changed while the tree was read or uploaded."""
 
 
+class MissingBucketError(ComputeError):
+    """The bucket does not exist, or this account may not know that it does."""
+
+
 class OwnershipError(ComputeError):
     """The tree, or a protected object in it, belongs to somebody else, or its manifest cannot be read."""

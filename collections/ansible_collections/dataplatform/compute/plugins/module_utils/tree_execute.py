@@ -16,6 +16,7 @@ from ansible_collections.dataplatform.compute.plugins.module_utils.errors import
     GoogleApiError,
     PartialFailureError,
 )
+from ansible_collections.dataplatform.compute.plugins.module_utils.tree_manifest import md5_metadata
 from ansible_collections.dataplatform.compute.plugins.module_utils.tree_plan import (
     Change,
     TreePlan,
@@ -155,11 +156,13 @@ class TreeExecutor:
             raise
 
     def _upload(self, wanted: WantedFile, generation: str) -> None:
-        resource = {"contentType": content_type(wanted.name), "md5Hash": wanted.md5}
+        resource: dict[str, Any] = {
+            "contentType": content_type(wanted.name),
+            "md5Hash": wanted.md5,
+            "metadata": {**self._policy.metadata, **md5_metadata(wanted.md5)},
+        }
         if self._policy.cache_control is not None:
             resource["cacheControl"] = self._policy.cache_control
-        if self._policy.metadata:
-            resource["metadata"] = dict(self._policy.metadata)
         if wanted.size <= CHUNK_BYTES:
             self._storage.upload(wanted.name, resource, lambda: read_planned(wanted), generation)
         else:

@@ -44,6 +44,7 @@ RENEWAL_INTERVAL = 8.0
 RENEWAL_VALID = 25.0
 
 _POLL_INTERVAL = 2.0
+_RELEASE_ATTEMPTS = 4  # Cloud Storage answers 429 to more than about one update of an object per second
 
 
 class TreeLock:
@@ -100,7 +101,9 @@ class TreeLock:
         self._stop_renewing()
         self._storage.may_write = lambda: None
         try:
-            self._storage.patch_metadata(MANIFEST_NAME, state_metadata(INTERRUPTED), self._generation)
+            self._storage.patch_metadata(
+                MANIFEST_NAME, state_metadata(INTERRUPTED), self._generation, attempts=_RELEASE_ATTEMPTS
+            )
         except ComputeError:
             return
 

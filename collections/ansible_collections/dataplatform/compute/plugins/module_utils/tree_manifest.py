@@ -25,6 +25,9 @@ _HASH_KEY = "gcs-tree-hash"
 _KEPT_KEY = "gcs-tree-kept"
 _RUN_KEY = "gcs-tree-run"
 _WRITER_KEY = "gcs-tree-writer"
+# On the files, not on the manifest: a listing shows no checksum of an object that is encrypted with a customer-managed
+# key, but it does show metadata.
+_MD5_KEY = "gcs-tree-md5"
 _RENEWAL_KEY = "gcs-tree-renewal"
 
 
@@ -107,6 +110,19 @@ def manifest_metadata(*, owner: str, state: str, wanted_hash: str, kept: int, ru
         _RUN_KEY: run,
         _WRITER_KEY: writer,
     }
+
+
+def md5_metadata(md5: str) -> dict[str, str]:
+    """Return the metadata by which a listing tells the content of a file whose checksum it does not show."""
+    return {_MD5_KEY: md5}
+
+
+def listed_md5(item: Mapping[str, object]) -> str | None:
+    """Return the MD5 (base64) of an object resource of a listing, None when nothing tells it.
+
+    The metadata was written with the content, in one request, and is replaced with it.
+    """
+    return item.get("md5Hash") or (item.get("metadata") or {}).get(_MD5_KEY)
 
 
 def is_writing(metadata: Mapping[str, str]) -> bool:

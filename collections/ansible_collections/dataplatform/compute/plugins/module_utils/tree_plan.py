@@ -35,7 +35,7 @@ class WantedFile:
 
 @dataclass(frozen=True, slots=True)
 class ListedObject:
-    """An object as the listing shows it; `md5` is absent for composite objects."""
+    """An object as the listing shows it; `md5` is absent for composite objects of others."""
 
     name: str
     size: int

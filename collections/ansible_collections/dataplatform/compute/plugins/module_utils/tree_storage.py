@@ -20,7 +20,6 @@ from urllib.parse import quote
 
 from ansible_collections.dataplatform.compute.plugins.module_utils.client import GoogleClient
 from ansible_collections.dataplatform.compute.plugins.module_utils.errors import (
-    ComputeError,
     GoogleApiError,
     NotFoundError,
     PreconditionFailedError,
@@ -29,7 +28,11 @@ from ansible_collections.dataplatform.compute.plugins.module_utils.errors import
     UnavailableError,
 )
 from ansible_collections.dataplatform.compute.plugins.module_utils.retry import RetryPolicy
-from ansible_collections.dataplatform.compute.plugins.module_utils.tree_errors import ConcurrentWriterError
+from ansible_collections.dataplatform.compute.plugins.module_utils.tree_errors import (
+    ConcurrentWriterError,
+    MissingBucketError,
+)
+from ansible_collections.dataplatform.compute.plugins.module_utils.tree_manifest import listed_md5
 from ansible_collections.dataplatform.compute.plugins.module_utils.tree_plan import ListedObject
 
 # A multiple of 256 KiB, as resumable uploads demand; up to this size a file is sent in one request.
@@ -88,7 +91,7 @@ class TreeStorage:
                 for item in self._client.pages(self._objects, "items", params=query)
             ]
         except NotFoundError as error:
-            raise ComputeError(
+            raise MissingBucketError(
                 f"The bucket {self.bucket} does not exist (or this account may not know that it does). "
                 "Create it first, or correct the name."
             ) from error
@@ -188,8 +191,8 @@ class TreeStorage:
         except PreconditionFailedError as error:
             raise self._somebody_else(name) from error
 
-    def patch_metadata(self, name: str, metadata: Mapping[str, str], generation: str) -> None:
-        """Change custom metadata of exactly this generation; one attempt, the callers have their own way out."""
+    def patch_metadata(self, name: str, metadata: Mapping[str, str], generation: str, attempts: int = 1) -> None:
+        """Change custom metadata of exactly this generation; few attempts, the callers have their own way out."""
         try:
             self._client.request(
                 "PATCH",
@@ -197,7 +200,7 @@ class TreeStorage:
                 params={"ifGenerationMatch": generation, "fields": "generation"},
                 json={"metadata": dict(metadata)},
                 timeout=_METADATA_TIMEOUT,
-                retry=_ONCE,
+                retry=RetryPolicy(attempts=attempts),
             )
         except (NotFoundError, PreconditionFailedError) as error:
             raise self._somebody_else(name) from error
@@ -256,7 +259,7 @@ def listed_object(item: Mapping[str, Any]) -> ListedObject:
         name=item["name"],
         size=int(item.get("size", 0)),
         generation=str(item["generation"]),
-        md5=item.get("md5Hash"),
+        md5=listed_md5(item),
         crc32c=item.get("crc32c"),
         cache_control=item.get("cacheControl"),
         metadata=item.get("metadata") or {},

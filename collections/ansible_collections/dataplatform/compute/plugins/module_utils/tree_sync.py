@@ -12,6 +12,7 @@ from ansible_collections.dataplatform.compute.plugins.module_utils.errors import
 from ansible_collections.dataplatform.compute.plugins.module_utils.task import Reporter, TaskDefinition
 from ansible_collections.dataplatform.compute.plugins.module_utils.tree_errors import (
     ConcurrentWriterError,
+    MissingBucketError,
     OwnershipError,
 )
 from ansible_collections.dataplatform.compute.plugins.module_utils.tree_execute import TreeExecutor
@@ -55,7 +56,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "exclude": {"type": "list", "elements": "str", "default": []},
     "cache_control": {"type": "str"},
     "metadata": {"type": "dict", "default": {}},
-    "concurrency": {"type": "int", "default": 16},
+    "concurrency": {"type": "int", "default": 32},
 }
 
 
@@ -74,7 +75,15 @@ def run(params: dict[str, Any], client: GoogleClient, reporter: Reporter) -> dic
     with ThreadPoolExecutor(max_workers=1) as pool:
         listing = pool.submit(_list, storage, params["owner"])
         wanted = _wanted(params, prefix)
-        listed, manifest = listing.result()
+        try:
+            listed, manifest = listing.result()
+        except MissingBucketError:
+            if not reporter.check_mode:
+                raise
+            reporter.warn(
+                f"The bucket {storage.bucket} does not exist yet; shown is what a run writes once it is there."
+            )
+            listed, manifest = {}, None
 
     if manifest is not None and manifest.state == WRITING:
         if reporter.check_mode:
@@ -92,7 +101,7 @@ def run(params: dict[str, Any], client: GoogleClient, reporter: Reporter) -> dic
         lock = TreeLock(storage, params["owner"])
         executor = TreeExecutor(storage, policy, params["concurrency"], reporter.progress)
         _execute(lock, executor, manifest, plan)
-    return _result(storage, plan)
+    return _result(storage, plan, with_diff=reporter.diff)
 
 
 def _checked_prefix(params: dict[str, Any]) -> str:
@@ -184,7 +193,7 @@ def _execute(lock: TreeLock, executor: TreeExecutor, manifest: ManifestHeader | 
     lock.commit(manifest, plan)
 
 
-def _result(storage: TreeStorage, plan: TreePlan) -> dict[str, Any]:
+def _result(storage: TreeStorage, plan: TreePlan, *, with_diff: bool) -> dict[str, Any]:
     result = {
         "changed": plan.changed,
         "uri": storage.uri,
@@ -198,7 +207,7 @@ def _result(storage: TreeStorage, plan: TreePlan) -> dict[str, Any]:
         "bytes_uploaded": sum(change.wanted.size for change in plan.changes if change.wanted),
         "summary": f"{storage.uri}: {summary(plan)}",
     }
-    if plan.changed:
+    if plan.changed and with_diff:
         result["diff"] = [describe(plan, storage.uri)]
     return result
 

@@ -12,6 +12,7 @@ from ansible_collections.dataplatform.compute.plugins.module_utils.job_report im
     cluster_console_url,
     parse_time,
     seconds_between,
+    short_details,
     state_times,
     total_usage,
     workflow_console_url,
@@ -132,7 +133,7 @@ def failures(operation: Mapping[str, Any], jobs: Sequence[Mapping[str, Any]]) ->
     for node in nodes(operation):
         step = str(node.get("stepId"))
         job = failed_jobs.get(step)
-        why = (job or {}).get("details") or node.get("error") or ""
+        why = short_details((job or {}).get("details") or node.get("error") or "")
         if job:
             found.append(f"step {step}: job {job['job_id']} ended as {job['state']}: {why or 'no details given'}")
         elif node.get("state") == "FAILED" or node.get("error"):

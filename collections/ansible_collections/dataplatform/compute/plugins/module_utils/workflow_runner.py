@@ -134,7 +134,7 @@ class WorkflowRunner:
                     limit = f"it took longer than its limit of {deadline.seconds:g} s (timeout)"
                     return self._give_up(operation, changed=changed, because=limit)
                 self._interruption.pause(pace.pause_after(news=news))
-                operation = self._api.get_operation(operation["name"])
+                operation = self._next_look(operation)
         except (GoogleApiError, TransportError) as error:
             raise RunFailedError(
                 f"run {operation_id(operation)} could not be followed to its end; it goes on without us: {error}",
@@ -152,11 +152,22 @@ class WorkflowRunner:
             raise RunFailedError(failure_message(result), result)
         return result
 
+    def _next_look(self, operation: dict[str, Any]) -> dict[str, Any]:
+        try:
+            return self._api.get_operation(operation["name"])
+        except (GoogleApiError, TransportError):
+            # An interruption cuts the repeated requests short; what matters then is to cancel.
+            if self._interruption.requested:
+                return operation
+            raise
+
     def _look(self, before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> bool:
-        lines = progress_lines(before, now)
-        for line in lines:
+        # What the known jobs still have to say comes before what the workflow says about their end.
+        news = self._steps.look(before or {})
+        for line in progress_lines(before, now):
             self._progress.note(line)
-        return self._steps.look(now) or bool(lines)
+            news = True
+        return self._steps.look(now, new_only=True) or news
 
     def _give_up(self, operation: dict[str, Any], *, changed: bool, because: str = "") -> dict[str, Any]:
         """Cancel a workflow that is being followed, and fail saying so."""
@@ -190,6 +201,7 @@ class WorkflowRunner:
 
     def _cancel_and_wait(self, operation: dict[str, Any]) -> dict[str, Any]:
         """Cancel, then wait until the workflow has ended and the cluster it created is gone, or time is up."""
+        self._interruption.begin_clean_up()
         name = operation["name"]
         try:
             self._api.cancel_operation(name)
@@ -205,7 +217,7 @@ class WorkflowRunner:
             seen = operation
             if deadline.passed or (operation.get("done") and self._own_cluster(operation) is None):
                 break
-            self._interruption.pause_regardless(pace.pause_after(news=news))
+            self._interruption.pause(pace.pause_after(news=news))
         return operation
 
     def _own_cluster(self, operation: Mapping[str, Any]) -> dict[str, Any] | None:

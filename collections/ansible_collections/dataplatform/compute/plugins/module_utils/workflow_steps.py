@@ -40,13 +40,13 @@ class WorkflowSteps:
         self._outputs: dict[str, JobOutput] = {}
         self._drained: set[str] = set()
 
-    def look(self, operation: Mapping[str, Any]) -> bool:
-        """Look at every job that has not ended, and show what is new; whether anything was."""
+    def look(self, operation: Mapping[str, Any], *, new_only: bool = False) -> bool:
+        """Look at every job that has not ended (or was never looked at), and show what is new; whether anything was."""
         several = len(nodes(operation)) > 1
         news = False
         for step, job_id in self._started(operation):
             before = self._jobs.get(step)
-            if before is not None and is_terminal(before):
+            if before is not None and (new_only or is_terminal(before)):
                 continue
             job = self._api.find_job(job_id)
             if job is None:
@@ -57,14 +57,15 @@ class WorkflowSteps:
                 news = True
             news = self._output(step, several=several).poll(job) or news
             if is_terminal(job):
-                self._drain(step)
+                # A job first seen when all is over has ended long ago: its cluster is gone already.
+                self._drain(step, just_ended=before is not None or not operation.get("done"))
         return news
 
     def finish(self, operation: Mapping[str, Any]) -> None:
-        """Look at every job a last time, and wait for the end of its output."""
+        """Look at every job a last time, and show the end of its output."""
         self.look(operation)
         for step in self._jobs:
-            self._drain(step)
+            self._drain(step, just_ended=False)
 
     def read_ends(self, operation: Mapping[str, Any]) -> None:
         """Fetch the jobs and the last lines of their output, for a workflow nobody followed."""
@@ -97,7 +98,7 @@ class WorkflowSteps:
             self._outputs[step] = JobOutput(self._objects, self._progress, source, self._output_lines)
         return self._outputs[step]
 
-    def _drain(self, step: str) -> None:
+    def _drain(self, step: str, *, just_ended: bool) -> None:
         if step not in self._drained:
             self._drained.add(step)
-            self._outputs[step].drain(self._jobs[step], self._interruption)
+            self._outputs[step].drain(self._jobs[step], self._interruption, just_ended=just_ended)

@@ -9,8 +9,8 @@ module: gcp_doctor
 short_description: Check everything a run needs, and say for each failure what to do next
 version_added: 0.1.0
 description:
-  - Looks at tools, certificate files, reachability and TLS of Google's hosts, the token and whose it is, enabled APIs and
-    permissions. Runs every check before it fails, and shows each line as soon as it is known.
+  - Looks at tools, certificate files, reachability and TLS of Google's hosts, the token and whose it is, enabled APIs
+    and permissions. Runs every check before it fails, and shows each line as soon as it is known.
   - Changes nothing.
 options:
   expected_principal:

@@ -26,7 +26,9 @@ attributes:
     details: One line per object with size and MD5, before and after.
 options:
   bucket:
-    description: Name of the bucket, without C(gs://). It must exist.
+    description:
+      - Name of the bucket, without C(gs://).
+      - It must exist, except in check mode, where a missing bucket counts as an empty one.
     type: str
     required: true
   prefix:
@@ -92,7 +94,7 @@ options:
   concurrency:
     description: How many requests run at once, 1 to 64.
     type: int
-    default: 16
+    default: 32
 notes:
   - What is owned is recorded in the object C(.gcs-tree-manifest.json) below the prefix. It is also the lock and the
     point of commit. A run that changes something first marks it as being written, last as complete.
@@ -102,12 +104,16 @@ notes:
     last sign of life is 60 seconds old.
   - Every write and deletion names the generation it replaces, and every upload carries the checksum of the plan. A
     file that changes while it is uploaded makes the task fail, and nothing of it is written.
+  - A bucket with a retention policy refuses replacements and deletions, also of the manifest; keep trees elsewhere.
   - The replacement of many objects is not atomic. Readers see old and new files side by side while a run writes; use
     O(order), or one archive under a stable name where that matters.
   - Refused before anything is written are names that Cloud Storage or clients that mount a bucket cannot handle.
     These are names with the segments V(.) and V(..), with control characters, of more than 1024 bytes, that end in a
     slash, and a file and a folder of the same name.
   - An object in the way of a folder of the same name (or the reverse) is the only one deleted before the uploads.
+  - Each uploaded object carries its MD5 as metadata C(gcs-tree-md5), because a listing shows no checksum of objects
+    that are encrypted with a customer-managed key. In such a bucket, objects of other tools that the source also has
+    are replaced rather than adopted.
   - Objects that already have the wanted content are adopted on the first run, by one write of the manifest.
 author:
   - Data Platform Compute contributors (@dataplatform)

@@ -70,7 +70,6 @@ class Kind:
     delete_call: Callable[[Scope, str, dict[str, Any]], Call]
     updates: str
     regional: bool = True
-    labels_field: str = "labels"
     strict: bool = False
     strict_paths: frozenset[str] = frozenset()
     server_defaults: frozenset[str] = frozenset()

@@ -61,9 +61,7 @@ KIND = Kind(
     list_key="policies",
     list_call=lambda scope: dataproc.list_call(scope, COLLECTION),
     get_call=lambda scope, identifier: Call("GET", dataproc.item_url(scope, COLLECTION, identifier)),
-    create_call=lambda scope, _identifier, body: Call(
-        "POST", dataproc.collection_url(scope, COLLECTION), json=body
-    ),
+    create_call=lambda scope, _identifier, body: Call("POST", dataproc.collection_url(scope, COLLECTION), json=body),
     update_call=_update,
     delete_call=lambda scope, identifier, _live: Call("DELETE", dataproc.item_url(scope, COLLECTION, identifier)),
     updates="put",

@@ -11,7 +11,7 @@ from ansible_collections.dataplatform.compute.plugins.module_utils._schemas.data
 from ansible_collections.dataplatform.compute.plugins.module_utils.kinds import dataproc
 from ansible_collections.dataplatform.compute.plugins.module_utils.kinds.base import Call, Kind, Path, Scope
 from ansible_collections.dataplatform.compute.plugins.module_utils.ownership import label_problems
-from ansible_collections.dataplatform.compute.plugins.module_utils.schema import Schema, near_miss
+from ansible_collections.dataplatform.compute.plugins.module_utils.schema import Schema, did_you_mean
 
 COLLECTION = "workflowTemplates"
 JOB_TYPES = tuple(name for name in TYPES["OrderedJob"] if name.endswith("Job"))
@@ -49,7 +49,7 @@ def _checks(template: dict[str, Any]) -> list[str]:
     for index, job in enumerate(jobs):
         problems += [
             f"jobs[{index}].prerequisiteStepIds names '{step}', which is no stepId of this template"
-            f"{near_miss(step, steps)}"
+            f"{did_you_mean(step, steps)}"
             for step in job.get("prerequisiteStepIds") or []
             if step not in steps
         ]

@@ -88,7 +88,7 @@ def problems_of(kind, *resources, ownership=None):
             "workerConfig.minInstances is 9; expected at most maxInstances (4)",
         ),
         (POLICY, policy(name="projects/p/x"), "name is set by Google or by this module; remove it"),
-        (POLICY, policy(labels={"team": 7}), "labels.team is 7; expected a string; write it in quotes: \"7\""),
+        (POLICY, policy(labels={"team": 7}), 'labels.team is 7; expected a string; write it in quotes: "7"'),
         (POLICY, policy(labels={"Team": "x"}), "labels has the key 'Team'; expected lower-case letters"),
         (POLICY, policy(labels={"owner": "anna@x.com"}), "labels.owner is 'anna@x.com'; expected lower-case letters"),
         (POLICY, policy(labels={"team": None}), "labels.team is null; expected a value"),
@@ -107,7 +107,7 @@ def problems_of(kind, *resources, ownership=None):
         (
             TEMPLATE,
             template([{"stepId": "load", "pysparkJob": {"mainPythonFileUri": "gs://b/x.py", "args": ["--n", 3]}}]),
-            "jobs[0].pysparkJob.args[1] is 3; expected a string; write it in quotes: \"3\"",
+            'jobs[0].pysparkJob.args[1] is 3; expected a string; write it in quotes: "3"',
         ),
         (CLUSTER, {"clusterName": "Etl_1"}, "clusterName is 'Etl_1'; expected up to 51 lower-case letters"),
         (
@@ -158,7 +158,7 @@ def test_values_are_brought_into_one_form():
             "yarnConfig": {"gracefulDecommissionTimeout": "60s", "scaleUpFactor": "0.5", "scaleDownFactor": 1},
         },
     )
-    [checked] = check_desired(POLICY, [resource], {}).values()
+    checked = check_desired(POLICY, [resource], {})["standard"]
     assert checked["workerConfig"] == {"maxInstances": 4, "weight": 1}
     assert checked["basicAlgorithm"]["cooldownPeriod"] == "120.5s"
     assert checked["basicAlgorithm"]["yarnConfig"]["scaleUpFactor"] == 0.5
@@ -167,7 +167,7 @@ def test_values_are_brought_into_one_form():
 def test_a_yaml_time_is_a_time():
     moment = datetime.datetime(2026, 5, 1, 12, tzinfo=datetime.UTC)
     cluster = {"clusterName": "a", "config": {"lifecycleConfig": {"autoDeleteTime": moment}}}
-    [checked] = check_desired(CLUSTER, [cluster], {}).values()
+    checked = check_desired(CLUSTER, [cluster], {})["a"]
     assert checked["config"]["lifecycleConfig"]["autoDeleteTime"] == "2026-05-01T12:00:00Z"
 
 

@@ -27,7 +27,7 @@ URL = "https://dataproc.googleapis.com/v1/x"
 )
 def test_type_by_status_code(code, kind):
     error = errors.api_error(code, {"error": {"code": code, "message": "words", "status": "S"}}, URL, "GET")
-    assert type(error) is kind
+    assert error.__class__ is kind
     assert (error.status_code, error.status, error.message) == (code, "S", "words")
     assert str(error).startswith(f"GET {URL} answered {code} S: words")
 

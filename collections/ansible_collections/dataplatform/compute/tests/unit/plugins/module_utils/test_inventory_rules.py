@@ -107,6 +107,8 @@ CASES = [
     ("platform_workloads/flights/script", "examples/flight.py", "platform_workloads.flights.script",
      "a file under jobs/", "examples/flights.py"),
     ("platform_workloads/flights/script", "../outside.py", "platform_workloads.flights.script", "under jobs/", ""),
+    ("platform_workloads/flights/arguments", ["gs://${dat_bucket}/x"], "platform_workloads.flights.arguments[0]",
+     "placeholders", "data_bucket"),
     # What fits
     ("platform_sizes/nodes/n2-standard-4/yarn_memory_mb", 15360,
      "platform_sizes.nodes.n2-standard-4.yarn_memory_mb", "at most 14336", ""),
@@ -170,6 +172,11 @@ def test_one_broken_fact_is_one_finding(jobs: Path, case: tuple[str, object, str
     assert len(findings) == 1, findings_after(jobs, (path, value))
     assert expected in findings[0].expected
     assert findings[0].suggestion == suggestion
+
+
+def test_braces_and_dollars_that_are_no_placeholders(jobs: Path) -> None:
+    arguments = ['{"a": {"b": 1}}', "$HOME", "cost: 5$", "${data_bucket}/${project}"]
+    assert findings_after(jobs, ("platform_workloads/flights/arguments", arguments)) == []
 
 
 @pytest.mark.parametrize("schedule", [None, "@daily", "*/15 0-6,22 1 jan,jul mon-fri", "0 5 * * 7"])

@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+import pytest
 from ansible_collections.dataplatform.compute.plugins.module_utils.job_report import (
     describe_job,
     failure_message,
     job_timings,
     parse_time,
     progress_lines,
+    short_details,
     total_usage,
     yarn_usage,
 )
@@ -77,6 +79,25 @@ def test_waiting_in_the_queues_is_told():
     waiting = {**before, "yarnApplications": [{"name": "dask", "state": "ACCEPTED"}]}
     assert progress_lines(before, waiting) == ["YARN application dask: ACCEPTED (waiting in its queue)"]
     assert progress_lines(waiting, waiting) == []
+
+
+@pytest.mark.parametrize(
+    ("details", "short"),
+    [
+        (
+            "Job failed with message [KeyError: 'x']. Additional details can be found at:\nhttps://c/x\ngcloud jobs",
+            "Job failed with message [KeyError: 'x'].",
+        ),
+        (
+            "Google Cloud Dataproc Agent reports job failure. If logs are available, they can be found at:\ngs://b/o.*",
+            "Google Cloud Dataproc Agent reports job failure.",
+        ),
+        ("Two\n  lines", "Two lines"),
+        ("", ""),
+    ],
+)
+def test_the_reason_comes_without_the_addresses_that_are_shown_anyway(details, short):
+    assert short_details(details) == short
 
 
 def test_a_failure_says_why_shows_the_end_and_says_where_the_rest_is():

@@ -38,7 +38,7 @@ def test_a_fitting_job_is_left_as_it_is(more):
         ({**JOB, "lables": {}}, ["lables", "did you mean 'labels'?"]),
         ({**JOB, "pysparkJob": {"mainPythonFileUr": "gs://b/x"}}, ["pysparkJob.mainPythonFileUr", "mainPythonFileUri"]),
         ({**JOB, "pysparkJob": {**PYSPARK, "args": [1]}}, ["pysparkJob.args[0]", "string"]),
-        ({**JOB, "status": {"state": "DONE"}}, ["status", "Google only"]),
+        ({**JOB, "status": {"state": "DONE"}}, ["status", "remove it"]),
         ({**JOB, "stepId": "etl"}, ["stepId"]),
         ({**JOB, "sparkJob": {"mainClass": "X"}}, ["pysparkJob and sparkJob", "exactly one"]),
         ({"placement": {"clusterName": "etl"}}, ["exactly one", "pysparkJob"]),

@@ -110,6 +110,13 @@ def test_cluster_patch_masks_what_changed():
     assert call.params["requestId"]
 
 
+def test_cluster_patch_leaves_googles_labels_out():
+    kind = KINDS["dataproc_cluster"]
+    desired = {"clusterName": "etl", "labels": {"team": "x", "goog-dataproc-location": "europe-west1"}}
+    live = {"clusterName": "etl", "labels": {"goog-dataproc-location": "europe-west1"}}
+    assert update_body(kind, desired, live, paths(kind, desired, live)) == {"labels": {"team": "x"}}
+
+
 def test_cluster_create_names_project_and_request():
     call = KINDS["dataproc_cluster"].create_call(SCOPE, "etl", {"clusterName": "etl"})
     assert call.json == {"clusterName": "etl", "projectId": "example-project"}

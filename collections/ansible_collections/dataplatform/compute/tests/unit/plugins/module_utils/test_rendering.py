@@ -30,7 +30,7 @@ def render(facts: dict[str, Any], **options: Any) -> dict[str, Any]:
     )
 
 
-def workflows(facts: dict[str, Any]) -> list[dict[str, Any]]:
+def workflows(facts: dict[str, Any], **options: Any) -> list[dict[str, Any]]:
     """The workflow templates of these facts."""
     return rendering.workflow_templates(
         facts["platform_workloads"],
@@ -39,6 +39,7 @@ def workflows(facts: dict[str, Any]) -> list[dict[str, Any]]:
         artifact_uris=URIS,
         labels=LABELS,
         kms_key="key",
+        **options,
     )
 
 
@@ -122,6 +123,14 @@ def test_workload_of_its_own_cluster() -> None:
             },
         }
     ]
+
+
+def test_placeholders_are_filled_and_everything_else_comes_through() -> None:
+    facts = sound_facts()
+    arguments = ["gs://${data_bucket}/x", '{"a": "$b ${c}"}', "${environment}-${environment}"]
+    facts["platform_workloads"]["flights"]["arguments"] = arguments
+    (body,) = workflows(facts, placeholders={"data_bucket": "acme-data", "environment": "dev"})
+    assert body["jobs"][0]["pysparkJob"]["args"] == ["gs://acme-data/x", '{"a": "$b ${c}"}', "dev-dev"]
 
 
 def test_workload_of_the_shared_cluster_selects_it_by_label() -> None:

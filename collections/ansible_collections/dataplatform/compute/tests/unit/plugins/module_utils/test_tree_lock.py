@@ -39,7 +39,7 @@ class Storage:
     def upload(self, _name: str, _resource: Any, _read: Any, generation: str) -> str:
         return str(int(generation) + 1)
 
-    def patch_metadata(self, _name: str, metadata: Mapping[str, str], _generation: str) -> None:
+    def patch_metadata(self, _name: str, metadata: Mapping[str, str], _generation: str, attempts: int = 1) -> None:
         if self.patch_error is not None:
             raise self.patch_error
         self.patches.append(metadata)
