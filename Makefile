@@ -7,7 +7,7 @@ VENV := $(CURDIR)/.venv/bin
 export PATH := $(VENV):$(PATH)
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help setup demo test lint unit sanity integration molecule benchmark lock clean
+.PHONY: help setup demo test lint unit sanity localcloud integration molecule benchmark lock clean
 
 help: ## Show what can be run
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 22
@@ -30,7 +30,10 @@ unit: setup ## Tests without any server
 sanity: setup ## ansible-test sanity on the collection
 	@scripts/test.sh sanity
 
-integration: setup ## Tests against localcloud, with the real clients that are installed
+localcloud: setup ## Tests of localcloud itself
+	@scripts/test.sh localcloud
+
+integration: setup ## The product against localcloud, with the real clients that are installed
 	@scripts/test.sh integration
 
 molecule: setup ## A molecule scenario per role, against one localcloud

@@ -4,6 +4,8 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export PATH="${PWD}/.venv/bin:${PATH}"
+# Progress shows as it happens, also when the output is piped into a file.
+export PYTHONUNBUFFERED=1
 
 step() { printf '\n== %s\n' "$*"; }
 

@@ -16,7 +16,12 @@ stage_lint() {
 }
 
 stage_unit() {
-  pytest -q -m "not integration" tests/unit tests/jobs "${collection}/tests/unit" localcloud/tests
+  pytest -q tests/unit tests/jobs "${collection}/tests/unit"
+}
+
+# A file's tests share servers and runs, so a file stays on one of the two workers.
+stage_localcloud() {
+  pytest -q --numprocesses 2 --dist loadfile localcloud/tests
 }
 
 stage_sanity() {
@@ -24,7 +29,7 @@ stage_sanity() {
 }
 
 stage_integration() {
-  pytest -q tests/integration
+  pytest -q --numprocesses 2 --dist loadfile tests/integration
 }
 
 # The scenarios of the roles share one local cloud of their own; the user's is left alone.
@@ -33,6 +38,8 @@ stage_molecule() {
   home="$(mktemp -d)"
   export LOCALCLOUD_HOME="${home}/localcloud"
   localcloud up --port 0
+  # Molecule remembers what it prepared, and that was in a cloud of an earlier run.
+  molecule reset --all
   localcloud exec -- molecule test --all || result=$?
   localcloud down
   rm -rf "${home}"
@@ -41,13 +48,13 @@ stage_molecule() {
 }
 
 if (($# == 0)); then
-  set -- lint unit sanity integration molecule
+  set -- lint unit sanity localcloud integration molecule
 fi
 summary=()
 failed=0
 for stage in "$@"; do
   if ! declare -F "stage_${stage}" >/dev/null; then
-    echo "test: no stage '${stage}'; expected lint, unit, sanity, integration or molecule" >&2
+    echo "test: no stage '${stage}'; expected lint, unit, sanity, localcloud, integration or molecule" >&2
     exit 2
   fi
   echo "== ${stage}"

@@ -29,17 +29,19 @@ _MANY = 3
 
 @dataclasses.dataclass(frozen=True)
 class Check:
-    """One line of the report; ``next_step`` is empty when it is ok."""
+    """One line of the report; ``next_step`` is empty when it is ok. What is not required is noted and fails nothing."""
 
     name: str
     ok: bool
     detail: str
     next_step: str = ""
+    required: bool = True
 
     def __str__(self) -> str:
-        """``ok      name: detail`` or ``FAILED  name: detail -> next step``."""
+        """``ok      name: detail`` or ``FAILED  name: detail -> next step``, ``note`` when it is not required."""
         step = f" -> {self.next_step}" if self.next_step and not self.ok else ""
-        return f"{'ok    ' if self.ok else 'FAILED'}  {self.name}: {self.detail}{step}"
+        verdict = "ok" if self.ok else "FAILED" if self.required else "note"
+        return f"{verdict:6}  {self.name}: {self.detail}{step}"
 
 
 def run(params: dict[str, Any], _client: None, reporter: Reporter) -> dict[str, Any]:
@@ -48,7 +50,7 @@ def run(params: dict[str, Any], _client: None, reporter: Reporter) -> dict[str, 
     for check in all_checks(params):
         reporter.progress(str(check))
         checks.append(check)
-    failed = [check for check in checks if not check.ok]
+    failed = [check for check in checks if check.required and not check.ok]
     if failed:
         lines = "\n".join(str(check) for check in failed)
         return {"changed": False, "failed": True, "msg": f"{len(failed)} of {len(checks)} checks failed:\n{lines}"}
@@ -90,10 +92,10 @@ def check_findings(findings: str) -> Check:
 
 
 def check_tools(tools: dict[str, str]) -> Iterator[Check]:
-    """Programs on PATH, each with what it is needed for."""
+    """Programs on PATH, each with what it is good for; no play needs them."""
     for tool, purpose in tools.items():
         path = shutil.which(tool)
-        yield Check(f"tool {tool}", bool(path), path or "not on PATH", f"install it; it is needed for {purpose}")
+        yield Check(f"tool {tool}", bool(path), path or "not on PATH", f"install it for {purpose}", required=False)
 
 
 def check_certificate_files(environment: dict[str, str] | os._Environ[str]) -> Iterator[Check]:
@@ -123,6 +125,9 @@ def check_host(host: str) -> Check:
         return Check(name, False, f"proxy: {_last_words(error)}", f"check HTTPS_PROXY (now: {proxy})")
     except requests.exceptions.RequestException as error:
         return Check(name, False, _last_words(error), "check DNS, firewall, and whether HTTPS_PROXY is needed")
+    except OSError as error:
+        # requests raises this itself when the file of authorities that a variable names is not there.
+        return Check(name, False, str(error), f"unset or correct {' and '.join(CA_VARIABLES[:2])}")
     return Check(name, True, f"TLS verified, answered {answer.status_code}")
 
 
@@ -145,7 +150,8 @@ def check_services(client: GoogleClient, project: str, services: list[str]) -> C
         root = f"https://serviceusage.googleapis.com/v1/projects/{project}/services"
         names = [f"projects/{project}/services/{service}" for service in services]
         answer = client.request("GET", f"{root}:batchGet", params={"names": names})
-        enabled = {entry["name"].rpartition("/")[2] for entry in answer["services"] if entry.get("state") == "ENABLED"}
+        entries = answer.get("services", [])
+        enabled = {entry["name"].rpartition("/")[2] for entry in entries if entry.get("state") == "ENABLED"}
         return [service for service in services if service not in enabled]
 
     step = "gcloud services enable {} --project=" + project

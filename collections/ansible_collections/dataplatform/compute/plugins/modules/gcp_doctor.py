@@ -26,7 +26,7 @@ options:
     type: str
     default: ''
   tools:
-    description: Programs that have to be on C(PATH), each with what it is needed for.
+    description: Programs that are good to have on C(PATH), each with what for. One that is missing is noted only.
     type: dict
     default: {}
   hosts:

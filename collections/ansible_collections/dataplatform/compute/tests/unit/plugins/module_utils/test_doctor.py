@@ -46,6 +46,7 @@ class Google:
 def test_a_line_says_ok_or_failed_and_then_what_to_do() -> None:
     assert str(doctor.Check("token", True, "fine", "log in")) == "ok      token: fine"
     assert str(doctor.Check("token", False, "none", "log in")) == "FAILED  token: none -> log in"
+    assert str(doctor.Check("tool", False, "none", "get it", required=False)) == "note    tool: none -> get it"
 
 
 def test_tools_are_looked_for_on_the_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -53,8 +54,8 @@ def test_tools_are_looked_for_on_the_path(monkeypatch: pytest.MonkeyPatch, tmp_p
     monkeypatch.setenv("PATH", str(tmp_path))
     here, missing = doctor.check_tools({"here": "a", "missing": "logs"})
     assert here.ok
-    assert not missing.ok
-    assert "needed for logs" in missing.next_step
+    assert (missing.ok, missing.required) == (False, False)
+    assert missing.next_step == "install it for logs"
 
 
 def test_certificate_files_that_do_not_exist(tmp_path: Path) -> None:
