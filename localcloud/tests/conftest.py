@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -14,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 import requests
 
@@ -83,9 +83,11 @@ class Server:
 
     def kill(self) -> None:
         """Kill the server process the hard way, and see it gone."""
-        process = psutil.Process(self.process["pid"])
-        process.send_signal(signal.SIGKILL)
-        process.wait(10)
+        process = os.pidfd_open(self.process["pid"])
+        signal.pidfd_send_signal(process, signal.SIGKILL)
+        # Readable once it has ended, whether or not anybody has reaped it.
+        assert select.select([process], [], [], 10)[0]
+        os.close(process)
 
     def anonymous_session(self) -> requests.Session:
         """Return a session that reaches this server without credentials."""

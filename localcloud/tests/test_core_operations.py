@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -92,6 +93,37 @@ def test_what_a_failing_end_wrote_is_undone(world):
     assert world.failed == [(NAME, "RESOURCE_EXHAUSTED")]
 
 
+def test_one_that_cannot_end_well_keeps_no_other_from_ending(world):
+    def finish(operation):
+        raise KeyError("payload of another version")
+
+    world.operations.register("broken", finish=finish, fail=world.fail)
+    world.operations.start(METHOD, NAME + "0", kind="broken", metadata={}, seconds=10)
+    world.start()
+    world.wait(100)
+    world.operations.tick()
+    assert world.operations.get(NAME + "0")["error"]["code"] == 13
+    assert world.failed == [(NAME + "0", "INTERNAL")]
+    assert world.operations.get(NAME)["done"] is True
+
+
+def test_an_end_that_the_disk_has_no_room_for_comes_later(world):
+    full = [True]
+
+    def finish(operation):
+        if full[0]:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return world.finish(operation)
+
+    world.operations.register("create", finish=finish, fail=world.fail)
+    world.start()
+    world.wait(100)
+    with pytest.raises(OSError, match="No space"):
+        world.operations.tick()
+    full[0] = False
+    assert world.operations.get(NAME)["response"]["name"] == "c"
+
+
 def test_injected_error(world):
     world.faults.add({"kind": "operation-error", "status": "INTERNAL", "message": "boom", "count": 1})
     world.start()
@@ -140,6 +172,10 @@ def test_lists_are_scoped_and_paged(world):
     assert names == ["4", "3", "2", "1", "0"]
     assert "nextPageToken" not in second
     assert world.operations.list("projects/none/operations") == {}
+    for size, token in ((-1, ""), (3, "x")):
+        with pytest.raises(ApiError) as caught:
+            world.operations.list("projects/p/regions/r/operations", size, token)
+        assert caught.value.code == 400
 
 
 def test_delete_and_absence(world):

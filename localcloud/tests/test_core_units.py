@@ -175,18 +175,22 @@ def test_invalid_fields(fields):
 
 
 def test_pages_lose_and_repeat_nothing_while_items_come_and_go():
-    items = [(f"k{number:02d}", number) for number in range(10)]
-    first = page(items, {"pageSize": 4}, "numbers")
-    assert first["numbers"] == [0, 1, 2, 3]
-    changed = [("k000", 99), *items[1:]]
-    second = page(changed, {"pageSize": 4, "pageToken": first["nextPageToken"]}, "numbers")
-    assert second["numbers"] == [4, 5, 6, 7]
-    third = page(changed, {"pageSize": 4, "pageToken": second["nextPageToken"]}, "numbers")
-    assert third == {"numbers": [8, 9]}
-    assert page([], {}, "numbers") == {}
-    for query in ({"pageToken": "%%%"}, {"pageSize": -1}):
-        with pytest.raises(ApiError):
-            page(items, query, "numbers")
+    def numbers(items: list[str], token: str | None = None, size: int | None = 4) -> dict:
+        return page(items, "numbers", str, size=size, token=token)
+
+    items = [f"k{number:02d}" for number in range(10)]
+    first = numbers(items)
+    assert first["numbers"] == items[:4]
+    added = ["k000", *items]
+    second = numbers(added, first["nextPageToken"])
+    assert second["numbers"] == items[4:8]
+    assert numbers(items[1:], first["nextPageToken"])["numbers"] == items[4:8]
+    assert numbers(added, second["nextPageToken"]) == {"numbers": items[8:]}
+    assert numbers([]) == {}
+    for token, size in (("%%%", 4), (None, -1)):
+        with pytest.raises(ApiError) as caught:
+            numbers(items, token, size)
+        assert caught.value.code == 400
 
 
 # routing
@@ -320,6 +324,8 @@ def test_operation_faults_leave_requests_alone(store):
         ({"kind": "truncat"}, "did you mean 'truncate'"),
         ({"kind": "status", "status": "200"}, "from 400 to 599"),
         ({"kind": "status"}, "from 400 to 599"),
+        ({"kind": "status", "status": 503}, "status is 503, expected text"),
+        ({"kind": "reset", "count": "two"}, "count is 'two', expected a number"),
         ({"kind": "operation-error", "status": "BAD"}, "RESOURCE_EXHAUSTED"),
         ({"kind": "delay"}, "delay is 0"),
         ({"kind": "reset", "count": -1}, "count is -1"),

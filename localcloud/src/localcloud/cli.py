@@ -123,7 +123,7 @@ def requests(unserved: bool, as_json: bool, clear: bool) -> None:
         if process:
             supervise.call(process, "DELETE", "/localcloud/requests")
         else:
-            settings.journal_file.unlink(missing_ok=True)
+            journal.Journal(settings.journal_file).clear()
         return
     if process:
         supervise.call(process, "POST", "/localcloud/flush")
@@ -197,11 +197,17 @@ def clear_faults(number: int | None) -> None:
 @main.command()
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def reset(yes: bool) -> None:
-    """Delete every resource, object, job, fault and journal line; credentials and certificates are kept."""
+    """Delete every resource, object, job, fault and journal line; credentials and certificates are kept.
+
+    It need not be up; a state that another version has written becomes usable again.
+    """
     settings = _settings()
     if not yes:
         click.confirm(f"Delete everything in the local cloud at {settings.home}?", abort=True)
-    _control("POST", "/localcloud/reset")
+    try:
+        supervise.reset(settings)
+    except supervise.SuperviseError as error:
+        _fail(str(error))
     click.echo("localcloud is empty")
 
 

@@ -24,14 +24,14 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     report = os.fdopen(arguments.report_to, "w", encoding="utf-8")
 
-    def ready(_settings: Settings) -> None:
-        report.write(supervise.READY)
+    def tell(text: str) -> None:
+        report.write(text)
         report.close()
 
     try:
-        serve(Settings(arguments.home, arguments.port, arguments.pace), ready)
+        serve(Settings(arguments.home, arguments.port, arguments.pace), lambda _settings: tell(supervise.READY))
     except StartError as error:
-        report.write(f"{supervise.LOCKED if isinstance(error, LockedError) else supervise.FAILED} {error}")
+        tell(f"{supervise.LOCKED if isinstance(error, LockedError) else supervise.FAILED} {error}")
         return 1
     return 0
 

@@ -49,11 +49,6 @@ class Method:
         """Last part of the method id: create, list, setIamPolicy..."""
         return self.id.rpartition(".")[2]
 
-    @property
-    def returns_operation(self) -> bool:
-        """Whether the method answers a long-running operation that it starts."""
-        return self.response_schema == "Operation" and ".operations." not in self.id
-
     def __repr__(self) -> str:
         """Name the method in logs and test failures."""
         return f"Method({self.id})"
@@ -96,12 +91,10 @@ class Service:
         """Compile the routes of a discovery document."""
         self.name: str = document["name"]
         self.version: str = document["version"]
-        self.title: str = document.get("title", self.name)
         self.base_path: str = "/" + document.get("servicePath", "").lstrip("/")
         self.schemas: dict[str, Any] = document.get("schemas", {})
         self.common_parameters: dict[str, Any] = document.get("parameters", {})
         self.strict = self.name not in LENIENT_APIS
-        self.legacy = self.name in LEGACY_APIS
         self.methods: dict[str, Method] = {}
         self._routes: dict[tuple[str, int | None], list[_Route]] = {}
         for entry in _walk(document):

@@ -89,11 +89,16 @@ class Faults:
     def add(self, description: dict[str, Any]) -> Fault:
         """Add a fault from plain data and return it with its id. Raises ValueError naming what is wrong."""
         known = [field.name for field in fields(Fault) if field.name not in ("id", "hits")]
-        for name in description:
+        for name, value in description.items():
             if name not in known:
                 near = difflib.get_close_matches(name, known, n=1)
                 hint = f", did you mean {near[0]!r}?" if near else ""
                 raise ValueError(f"unknown field {name!r} of a fault{hint}")
+            default = Fault.__dataclass_fields__[name].default
+            wanted = (int, float) if isinstance(default, float) else type(default)
+            if not isinstance(value, wanted):
+                expected = "text" if wanted is str else "a number"
+                raise ValueError(f"{name} is {value!r}, expected {expected}")
         fault = Fault(**description)
         with self._store.transaction() as connection:
             cursor = connection.execute("INSERT INTO faults (body) VALUES (?)", (json.dumps(fault.description()),))

@@ -19,7 +19,7 @@ from localcloud.journal import Journal
 from localcloud.oauth import OAuthService
 from localcloud.operations import Operations
 from localcloud.settings import Settings
-from localcloud.store import Store
+from localcloud.store import StateError, Store, recreate
 from localcloud.tokens import Tokens
 
 _TICK_SECONDS = 0.2
@@ -30,7 +30,7 @@ class Instance:
     """Everything behind the proxy. Whoever makes one holds the lock of its home."""
 
     def __init__(self, settings: Settings) -> None:
-        """Open the state of `settings.home`, making what is missing."""
+        """Open the state of `settings.home`, making what is missing. Raises StateError when it cannot be used."""
         self.settings = settings
         ensure_private_directory(settings.home)
         for directory in (settings.objects_directory, settings.jobs_directory):
@@ -79,6 +79,7 @@ class Instance:
     async def reset(self) -> None:
         """Empty the instance: every resource, object, job, fault and journal line; keys and certificates stay."""
         await self._call_all("stop")
+        # Nothing below waits: no request meets a half-emptied state, or starts what would be left behind.
         with self.store.transaction() as connection:
             tables = connection.execute(
                 "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
@@ -87,9 +88,7 @@ class Instance:
                 # The secret of the tokens is kept, so that clients which hold a token go on.
                 if table != "named_values":
                     connection.execute(f'DELETE FROM "{table}"')  # noqa: S608  (names come from the database itself)
-        for directory in (self.settings.objects_directory, self.settings.jobs_directory):
-            await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
-            ensure_private_directory(directory)
+        _empty_directories(self.settings)
         self.faults.clear()
         self.journal.clear()
         self._create_services()
@@ -113,3 +112,26 @@ class Instance:
             self._failing.add(what)
         else:
             self._failing.discard(what)
+
+
+def stop_drivers(settings: Settings) -> None:
+    """End the job drivers of a killed server and record that. The caller holds the lock of the home."""
+    try:
+        asyncio.run(Instance(settings).stop())
+    except StateError:
+        # What the state says about jobs cannot be read; their directories tell enough to end them.
+        dataproc.end_drivers(settings.jobs_directory)
+
+
+def reset_stopped(settings: Settings) -> None:
+    """Empty an instance that has no server, also one whose state cannot be read. The caller holds the lock."""
+    dataproc.end_drivers(settings.jobs_directory)
+    recreate(settings.database_file)
+    _empty_directories(settings)
+    Journal(settings.journal_file).clear()
+
+
+def _empty_directories(settings: Settings) -> None:
+    for directory in (settings.objects_directory, settings.jobs_directory):
+        shutil.rmtree(directory, ignore_errors=True)
+        ensure_private_directory(directory)

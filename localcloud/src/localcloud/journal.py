@@ -33,6 +33,8 @@ class Journal:
     def __init__(self, path: Path) -> None:
         """Write to `path`, readable by its owner alone."""
         self.path = path
+        # One file of older lines is kept: together they take at most twice the size at which they change places.
+        self._older = path.with_suffix(".jsonl.1")
         self._lines: list[str] = []
 
     def record(
@@ -83,7 +85,7 @@ class Journal:
                 stream.write(content)
                 size = stream.tell()
             if size > _ROTATE_BYTES:
-                self.path.replace(self.path.with_suffix(".jsonl.1"))
+                self.path.replace(self._older)
         except OSError:
             return
 
@@ -91,6 +93,7 @@ class Journal:
         """Forget all requests so far."""
         self._lines.clear()
         self.path.unlink(missing_ok=True)
+        self._older.unlink(missing_ok=True)
 
 
 def read(path: Path) -> Iterator[dict[str, Any]]:

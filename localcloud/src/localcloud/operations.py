@@ -8,6 +8,8 @@ a restart, so an operation that was under way when the server died ends properly
 from __future__ import annotations
 
 import json
+import logging
+import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -15,6 +17,7 @@ from typing import Any, Protocol
 
 from localcloud.clock import Clock
 from localcloud.errors import ApiError
+from localcloud.paging import page
 from localcloud.store import Store
 
 _SCHEMA = """
@@ -27,6 +30,7 @@ CREATE INDEX IF NOT EXISTS operations_due ON operations (finish_at) WHERE state 
 _COLUMNS = "name, kind, method, created, finish_at, state, payload, metadata, response, error, fault"
 RUNNING = "RUNNING"
 DONE = "DONE"
+_log = logging.getLogger("localcloud")
 
 
 @dataclass
@@ -146,15 +150,10 @@ class Operations:
             (f"{escaped}/%",),
         ).fetchall()
         operations = [operation for operation in map(_from_row, rows) if keep is None or keep(operation)]
-        try:
-            start = int(page_token or 0)
-        except ValueError:
-            raise ApiError(400, f"Invalid page token: {page_token}") from None
-        end = start + (page_size or 100)
-        answer: dict[str, Any] = {"operations": [self.render(operation) for operation in operations[start:end]]}
-        if end < len(operations):
-            answer["nextPageToken"] = str(end)
-        return answer if answer["operations"] else {}
+        answer = page(operations, "operations", lambda operation: operation.name, size=page_size, token=page_token)
+        if "operations" in answer:
+            answer["operations"] = [self.render(operation) for operation in answer["operations"]]
+        return answer
 
     def pending(self, kind: str) -> list[Operation]:
         """Return the unfinished operations of `kind`, oldest first."""
@@ -257,6 +256,13 @@ class Operations:
                 return
             except ApiError as raised:
                 error = raised
+            except (OSError, sqlite3.Error):
+                # The disk is full, or the like: it ends another time.
+                raise
+            except Exception as raised:
+                # One operation that cannot end well must not keep the others from ending.
+                _log.exception("operation %s", operation.name)
+                error = ApiError(500, f"localcloud failed while ending {operation.method}: {raised!r}", "INTERNAL")
         with self._store.transaction():
             operation.response = None
             operation.error = error.rpc_status()

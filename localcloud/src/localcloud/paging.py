@@ -3,40 +3,48 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+import binascii
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from localcloud.errors import invalid_argument
 
 
-def page(items: Sequence[tuple[str, Any]], query: Mapping[str, Any], field: str, largest: int = 200) -> dict[str, Any]:
-    """Return one page of `items`, (key, body) pairs in order of their keys, under the name `field`.
+def page(
+    items: Sequence[Any],
+    field: str,
+    identify: Callable[[Any], str],
+    *,
+    size: int | None,
+    token: str | None,
+    default_size: int = 100,
+    maximum_size: int = 1000,
+) -> dict[str, Any]:
+    """Return one page of `items` under `field`, with nextPageToken when there are more; empty when there is none.
 
-    `query` holds pageSize (0: `largest`) and pageToken, which is the key of the page's first item, so that items added
-    or deleted meanwhile shift nothing. Raises ApiError 400 for a negative size or a token that is not ours.
+    A token names the last item of the page before and its position, so that paging goes on when that item was deleted.
+    Raises ApiError 400 for a negative size or a token that is not one.
     """
-    size = int(query.get("pageSize") or largest)
-    if size < 0:
-        raise invalid_argument("The page_size must not be negative.")
-    size = min(size, largest)
-    first = decode_token(query.get("pageToken") or "")
-    remaining = [(key, body) for key, body in items if key >= first]
+    if size is not None and size < 0:
+        raise invalid_argument(f"Invalid page size {size}, expected 0 or more.")
+    start = _start(items, identify, token) if token else 0
+    end = start + min(size or default_size, maximum_size)
     answer: dict[str, Any] = {}
-    if remaining:
-        answer[field] = [body for _, body in remaining[:size]]
-    if len(remaining) > size:
-        answer["nextPageToken"] = encode_token(remaining[size][0])
+    if items[start:end]:
+        answer[field] = list(items[start:end])
+    if end < len(items):
+        text = f"{end}:{identify(items[end - 1])}"
+        answer["nextPageToken"] = base64.urlsafe_b64encode(text.encode()).decode()
     return answer
 
 
-def encode_token(key: str) -> str:
-    """Return the page token that begins at `key`."""
-    return base64.urlsafe_b64encode(key.encode()).rstrip(b"=").decode()
-
-
-def decode_token(token: str) -> str:
-    """Return the key at which a page begins; an empty token begins at the start. Raises ApiError 400."""
+def _start(items: Sequence[Any], identify: Callable[[Any], str], token: str) -> int:
     try:
-        return base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True).decode()
-    except ValueError:
-        raise invalid_argument("Request contains an invalid argument: page_token.") from None
+        position, _, last = base64.urlsafe_b64decode(token.encode()).decode().partition(":")
+        fallback = int(position)
+    except (binascii.Error, ValueError):
+        raise invalid_argument(f"Invalid page token: {token}") from None
+    for index, item in enumerate(items):
+        if identify(item) == last:
+            return index + 1
+    return fallback

@@ -14,7 +14,7 @@ from uvicorn.server import ServerState
 
 from localcloud.routing import SERVED_HOSTS
 
-_CONNECT = re.compile(rb"CONNECT ([^\s:]+):(\d+) HTTP/1\.[01]\r\n", re.IGNORECASE)
+_CONNECT = re.compile(rb"CONNECT ([^\s:]+):(\d{1,5}) HTTP/1\.[01]\r\n", re.IGNORECASE)
 _HEAD_LIMIT = 64 * 1024
 _HANDSHAKE_TIMEOUT = 20.0
 # Clients keep connections between bursts of requests: longer than any polling interval of theirs.

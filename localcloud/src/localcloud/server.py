@@ -19,10 +19,12 @@ import uvloop
 
 from localcloud.certificates import server_context
 from localcloud.environment import write_environment
-from localcloud.files import ensure_private_directory, write_private
+from localcloud.files import write_private
+from localcloud.home import HomeError, prepare_home
 from localcloud.instance import Instance
 from localcloud.proxy import ProxyProtocol, ProxyServer
 from localcloud.settings import Settings
+from localcloud.store import StateError
 
 LOOPBACK = "127.0.0.1"
 _LOCK_SECONDS = 3.0
@@ -39,12 +41,17 @@ class LockedError(StartError):
 
 def serve(settings: Settings, on_ready: Callable[[Settings], None]) -> None:
     """Serve until SIGTERM or SIGINT; `on_ready` is called with the actual port. Raises StartError."""
-    ensure_private_directory(settings.home)
+    try:
+        prepare_home(settings)
+    except HomeError as error:
+        raise StartError(str(error)) from None
     lock = take_lock(settings, _LOCK_SECONDS)
     try:
         listener = _listen(settings.port)
         settings = dataclasses.replace(settings, port=listener.getsockname()[1])
         uvloop.run(_serve(settings, listener, on_ready))
+    except StateError as error:
+        raise StartError(str(error)) from None
     finally:
         lock.release()
 

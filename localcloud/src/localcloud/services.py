@@ -107,13 +107,21 @@ class ServiceUsage:
         changed = {key.rpartition("/")[2]: body["state"] for key, body in self._store.list("serviceusage/services")}
         names = sorted({f"{short}.googleapis.com" for short in ENABLED_AT_FIRST} | set(changed))
         wanted = query.get("filter", "").replace(" ", "").upper()
-        rendered = [(name, self._render(name)) for name in names]
+        rendered = [self._render(name) for name in names]
         if wanted:
             state = wanted.removeprefix("STATE:").removeprefix("STATE=")
             if state not in ("ENABLED", "DISABLED"):
                 raise invalid_argument(f"filter is {query['filter']!r}, expected state:ENABLED or state:DISABLED.")
-            rendered = [(name, body) for name, body in rendered if body["state"] == state]
-        return page(rendered, query, "services")
+            rendered = [body for body in rendered if body["state"] == state]
+        return page(
+            rendered,
+            "services",
+            identify=lambda body: body["name"],
+            size=query.get("pageSize"),
+            token=query.get("pageToken"),
+            default_size=200,
+            maximum_size=200,
+        )
 
     def _render(self, service: str) -> dict[str, Any]:
         if not _SERVICE_NAME.fullmatch(service):

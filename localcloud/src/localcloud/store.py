@@ -8,7 +8,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,17 @@ from typing import Any
 # Set by the fault `disk-full` for the request being answered: every write of that request then finds the disk full.
 disk_full: ContextVar[bool] = ContextVar("disk_full", default=False)
 
+# Raised by one with every change to a table or to what its rows hold: an older state is refused, not misread.
+SCHEMA_VERSION = 1
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS resources (key TEXT PRIMARY KEY, collection TEXT NOT NULL, body TEXT NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS resources_by_collection ON resources (collection, key);
 CREATE TABLE IF NOT EXISTS named_values (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
+
+
+class StateError(Exception):
+    """The state on disk cannot be used; the message names the file, what is wrong with it, and the next step."""
 
 
 def require_disk_space() -> None:
@@ -36,12 +42,20 @@ class Store:
     """
 
     def __init__(self, path: Path | str) -> None:
-        """Open or create the database at `path`, readable by its owner alone."""
+        """Open or create the database at `path`, readable by its owner alone.
+
+        Raises StateError when it is damaged or was written by another version.
+        """
         if str(path) != ":memory:":
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         self.connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
         self._lock = threading.RLock()
         self._depth = 0
+        try:
+            _require_version(self.connection, path)
+        except BaseException:
+            self.connection.close()
+            raise
         # WAL with synchronous=NORMAL survives the death of the process (not a power cut) and costs no fsync per commit.
         self.connection.execute("PRAGMA journal_mode=WAL")
         self.connection.execute("PRAGMA synchronous=NORMAL")
@@ -126,6 +140,41 @@ class Store:
                 "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
                 (name, _dump(value)),
             )
+
+
+def _require_version(connection: sqlite3.Connection, path: Path | str) -> None:
+    """Give an empty database this version. Raises StateError for one that holds another version's tables, or none."""
+    try:
+        (found,) = connection.execute("PRAGMA user_version").fetchone()
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError:
+        # Locked, unreadable, no space: it may be in order another time.
+        raise
+    except sqlite3.DatabaseError as error:
+        raise StateError(f"{path} is damaged ({error}). {_NEXT_STEP}") from None
+    if tables and found != SCHEMA_VERSION:
+        raise StateError(
+            f"{path} was written by another version of localcloud: its tables have version {found}, expected "
+            f"{SCHEMA_VERSION}. {_NEXT_STEP}"
+        )
+    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+_NEXT_STEP = "Empty it with: localcloud reset (credentials and certificates stay)."
+
+
+def recreate(path: Path) -> None:
+    """Replace the database by an empty one of this version, whatever it holds; nobody may have it open.
+
+    Named values are kept as far as they can be read: with the secret of the tokens, clients that hold one go on.
+    """
+    values: list[tuple[str, str]] = []
+    with suppress(sqlite3.Error), closing(sqlite3.connect(path)) as old:
+        values = old.execute("SELECT name, value FROM named_values").fetchall()
+    for suffix in ("", "-wal", "-shm"):
+        Path(f"{path}{suffix}").unlink(missing_ok=True)
+    with closing(Store(path)) as fresh, fresh.transaction() as connection:
+        connection.executemany("INSERT INTO named_values (name, value) VALUES (?, ?)", values)
 
 
 def _dump(value: Any) -> str:

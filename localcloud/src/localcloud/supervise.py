@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import http.client
 import json
 import os
+import select
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import psutil
 
-from localcloud.files import ensure_private_directory
+from localcloud.home import HomeError, prepare_home
 from localcloud.settings import Settings
 
 LOOPBACK = "127.0.0.1"
@@ -75,7 +79,10 @@ def start(settings: Settings) -> tuple[dict[str, Any], bool]:
     process = running(settings)
     if process is not None:
         return process, False
-    ensure_private_directory(settings.home)
+    try:
+        prepare_home(settings)
+    except HomeError as error:
+        raise SuperviseError(str(error)) from None
     outcome, message = _spawn(_like_the_killed_one(settings))
     if outcome == FAILED and settings.port == 0:
         outcome, message = _spawn(settings)
@@ -106,39 +113,65 @@ def stop(settings: Settings) -> bool:
     process = read_process_file(settings)
     if running(settings) is None:
         return _clean_up_after_crash(settings, process is not None)
-    server = psutil.Process(process["pid"])
-    server.terminate()
+    pid = process["pid"]
     try:
-        server.wait(_STOP_SECONDS)
-    except psutil.TimeoutExpired:
-        raise SuperviseError(
-            f"the server (process {server.pid}) does not stop within {_STOP_SECONDS:.0f} s; log: {settings.log_file}"
-        ) from None
+        # Not psutil's wait: in a container without an init nobody reaps the server, and it would wait for that.
+        server = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return _clean_up_after_crash(settings, crashed=True)
+    try:
+        signal.pidfd_send_signal(server, signal.SIGTERM)
+        if not select.select([server], [], [], _STOP_SECONDS)[0]:
+            raise SuperviseError(
+                f"the server (process {pid}) does not stop within {_STOP_SECONDS:.0f} s; log: {settings.log_file}"
+            )
+    finally:
+        os.close(server)
     settings.environment_file.unlink(missing_ok=True)
     return True
+
+
+def reset(settings: Settings) -> None:
+    """Empty the instance, through its server or, when that is down, on disk. Raises SuperviseError."""
+    process = running(settings)
+    if process is not None:
+        call(process, "POST", "/localcloud/reset")
+        return
+    if not settings.database_file.exists():
+        return
+    from localcloud.instance import reset_stopped  # noqa: PLC0415  (costs half a second)
+
+    with _locked(settings):
+        reset_stopped(settings)
 
 
 def _clean_up_after_crash(settings: Settings, crashed: bool) -> bool:
     """Stop what a killed server left behind: its job drivers outlive it on purpose."""
     found = settings.environment_file.exists() or crashed
     if settings.database_file.exists():
-        import asyncio  # noqa: PLC0415  (these cost half a second, and are needed after a crash only)
+        from localcloud.instance import stop_drivers  # noqa: PLC0415  (costs half a second)
 
-        from localcloud import server  # noqa: PLC0415
-        from localcloud.instance import Instance  # noqa: PLC0415
-
-        try:
-            lock = server.take_lock(settings, 0)
-        except server.LockedError as error:
-            raise SuperviseError(f"{error}, but it does not answer (log: {settings.log_file})") from None
-        try:
+        with _locked(settings):
             if found:
-                asyncio.run(Instance(settings).stop())
-        finally:
-            lock.release()
+                stop_drivers(settings)
     settings.environment_file.unlink(missing_ok=True)
     settings.process_file.unlink(missing_ok=True)
     return found
+
+
+@contextlib.contextmanager
+def _locked(settings: Settings) -> Iterator[None]:
+    """Hold the lock of the home for a block. Raises SuperviseError while a server holds it."""
+    from localcloud import server  # noqa: PLC0415  (costs half a second)
+
+    try:
+        lock = server.take_lock(settings, 0)
+    except server.LockedError as error:
+        raise SuperviseError(f"{error}, but it does not answer (log: {settings.log_file})") from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _spawn(settings: Settings) -> tuple[str, str]:

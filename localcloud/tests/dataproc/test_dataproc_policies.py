@@ -85,3 +85,8 @@ def test_pages_go_on_where_the_last_one_ended_even_if_that_item_is_gone(world: A
     rest = world.call("GET", f"{REGION}/autoscalingPolicies", pageToken=first["nextPageToken"])
     assert [policy["id"] for policy in rest["policies"]] == ["policy-2", "policy-3", "policy-4"]
     assert "nextPageToken" not in rest
+
+
+@pytest.mark.parametrize("path", ["autoscalingPolicies", "clusters", "jobs", "operations/x"])
+def test_a_project_of_somebody_else_is_refused(world: Any, path: str) -> None:
+    assert failure(world, "GET", f"projects/a-typo/regions/europe-west4/{path}").code == 403

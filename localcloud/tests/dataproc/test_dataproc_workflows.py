@@ -121,6 +121,20 @@ def test_a_cancelled_workflow_deletes_its_cluster_first(world: Any, when: str) -
     assert world.call("GET", f"{REGION}/jobs", filter="status.state = ACTIVE") == {}
 
 
+def test_a_cancelled_workflow_ends_also_when_somebody_deletes_its_jobs(world: Any) -> None:
+    sleeper = world.script("import time; time.sleep(300)")
+    operation = run(world, template(step("one", sleeper), step("two", sleeper)))
+    world.until(lambda: set(states(world, operation).values()) == {"RUNNING"})
+    world.call("POST", f"{operation['name']}:cancel")
+    job_id = nodes(world, operation)["one"]["jobId"]
+    world.call("POST", f"{REGION}/jobs/{job_id}:cancel", {})
+    while world.job(job_id)["status"]["state"] != "CANCELLED":
+        world.service._job_runs.tick()
+    world.call("DELETE", f"{REGION}/jobs/{job_id}")
+    assert world.finished(operation)["error"]["code"] == 1
+    assert clusters(world) == []
+
+
 def test_a_workflow_that_takes_too_long_is_ended(world: Any) -> None:
     made = template(step("long", world.script("import time; time.sleep(300)")), dagTimeout="600s")
     operation = run(world, made)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -280,3 +281,27 @@ def test_predefined_lists_need_a_bucket_without_uniform_access(storage):
     assert refused.status == 400
     assert "uniform bucket-level access is enabled" in refused.json["error"]["message"]
     assert storage.files() == []
+
+
+@pytest.mark.parametrize("field", ["contentType", "cacheControl", "contentLanguage", "contentDisposition"])
+def test_metadata_that_no_header_can_carry_breaks_no_download(shelf, field):
+    value = "text/\u2603\r\nX-Injected: yes"
+    shelf.multipart({"name": "odd", field: value}, b"content")
+    assert shelf.object("odd").json[field] == value
+    answer = shelf.object("odd", alt="media")
+    assert (answer.status, answer.body) == (200, b"content")
+    assert all("\r" not in text and "\n" not in text for text in answer.headers.values())
+
+
+def test_a_download_whose_client_is_gone_before_it_begins_leaves_no_file_open(shelf):
+    shelf.upload("large", b"x" * 200_000)
+    row = shelf.service.parts.catalog.object("shelf", "large")
+
+    def open_files() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    before = open_files()
+    readers = [shelf.service.parts.contents.open(row.content, row.size).chunks() for _ in range(5)]
+    assert open_files() == before + 5
+    del readers
+    assert open_files() == before

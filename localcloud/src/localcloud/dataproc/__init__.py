@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 
@@ -13,3 +14,10 @@ def create_service(settings: Any, store: Any, clock: Any, operations: Any, stora
     from localcloud.dataproc.service import DataprocService  # noqa: PLC0415
 
     return DataprocService(settings, store, clock, operations, storage)
+
+
+def end_drivers(jobs_directory: Path) -> None:
+    """End every job driver that has a directory below `jobs_directory`; see `process_engine.end_drivers`."""
+    from localcloud.dataproc import process_engine  # noqa: PLC0415
+
+    process_engine.end_drivers(jobs_directory)

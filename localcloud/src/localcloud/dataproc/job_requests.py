@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from localcloud.dataproc.names import JOB_ID, Location, require_labels, require_match
-from localcloud.dataproc.templates import JOB_TYPES
+from localcloud.dataproc.names import JOB_ID, JOB_TYPES, Location, require_labels, require_match
 from localcloud.errors import invalid_argument
 
 _LIMITS = {"maxFailuresPerHour": 10, "maxFailuresTotal": 240}

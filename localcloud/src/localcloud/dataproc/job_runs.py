@@ -12,13 +12,13 @@ from localcloud.dataproc.engine import DriverStatus, Engine, EngineError
 from localcloud.dataproc.job_output import UPLOAD_INTERVAL_SECONDS, last_error_line, upload
 from localcloud.dataproc.job_states import failure_details, set_state
 from localcloud.dataproc.jobs import Jobs
+from localcloud.dataproc.process_engine import END_GRACE_SECONDS, END_PATIENCE_SECONDS
 from localcloud.dataproc.records import Record, Records
 from localcloud.errors import ApiError
 
 logger = logging.getLogger(__name__)
 # A cancelled driver, and all it started, has this long to end by itself.
 CANCEL_GRACE_SECONDS = 5.0
-STOP_GRACE_SECONDS = 2.0
 
 
 class JobRuns:
@@ -35,15 +35,23 @@ class JobRuns:
         self._storage = storage
         self._clock = clock
         self._uploaded_at: dict[str, float] = {}
+        self._stopping = False
+        # What is wrong with a job for the time being: it is logged once, not on every look.
+        self._troubles: dict[str, str] = {}
 
     def tick(self) -> None:
         """Look at every active job once."""
         for record in list(self._records.active()):
             try:
                 self._advance(record)
-            except Exception:
+            except Exception as problem:
                 # One job that cannot be moved on must not keep the others from it; the next look tries again.
-                logger.exception("job %s", record.key)
+                self._note_trouble(record, repr(problem), exc_info=True)
+
+    def _note_trouble(self, record: Record, trouble: str, exc_info: bool = False) -> None:
+        if self._troubles.get(record.key) != trouble:
+            logger.warning("job %s: %s", record.key, trouble, exc_info=exc_info)
+        self._troubles[record.key] = trouble
 
     def remove(self, record: Record) -> dict[str, Any]:
         """Delete an ended job with its directory; its output stays in the bucket, as on Google."""
@@ -53,12 +61,13 @@ class JobRuns:
 
     async def stop(self) -> None:
         """End all drivers, because the local cloud is being stopped, and record that; waits until they are gone."""
+        self._stopping = True
         records = list(self._records.active())
         for record in records:
             record.internal["stopped"] = True
             self._records.save(record)
-            self._engine.terminate(record.internal["directory"], STOP_GRACE_SECONDS)
-        deadline = time.monotonic() + STOP_GRACE_SECONDS + 3
+            self._engine.terminate(record.internal["directory"], END_GRACE_SECONDS)
+        deadline = time.monotonic() + END_GRACE_SECONDS + END_PATIENCE_SECONDS
         while time.monotonic() < deadline and any(self._is_running(record) for record in records):
             await asyncio.sleep(0.02)
         self.tick()
@@ -68,6 +77,9 @@ class JobRuns:
 
     def _advance(self, record: Record) -> None:
         state = record.body["status"]["state"]
+        if state in ("PENDING", "SETUP_DONE") and (self._stopping or record.internal.get("stopped")):
+            self._end(record, "ERROR", _STOPPED)
+            return
         if state == "PENDING":
             self._prepare(record)
             state = record.body["status"]["state"]
@@ -80,9 +92,7 @@ class JobRuns:
 
     def _prepare(self, record: Record) -> None:
         cluster = self._clusters.by_key(record.internal["cluster_key"])
-        if record.internal.get("stopped"):
-            self._end(record, "ERROR", _STOPPED)
-        elif (
+        if (
             cluster is None
             or cluster.body["clusterUuid"] != record.internal["cluster_uuid"]
             or cluster.body["status"]["state"] in ("DELETING", "ERROR")
@@ -115,7 +125,7 @@ class JobRuns:
         status = self._engine.status(name)
         if status.state == "running":
             if record.internal.get("cluster_gone"):
-                self._engine.terminate(name, STOP_GRACE_SECONDS)
+                self._engine.terminate(name, END_GRACE_SECONDS)
             self._upload(record)
             return
         if status.state == "lost":
@@ -175,7 +185,7 @@ class JobRuns:
             )
         except (ApiError, OSError, sqlite3.Error) as problem:
             place["output_problem"] = f"Driver output could not be written to gs://{place['bucket']}: {problem}"
-            logger.warning("job %s: %s", record.key, place["output_problem"])
+            self._note_trouble(record, place["output_problem"])
             return
         place.pop("output_problem", None)
         if wrote:
@@ -189,6 +199,7 @@ class JobRuns:
         details = " ".join(filter(None, (details, record.internal.get("output_problem"))))
         set_state(record.body, state, self._clock.timestamp(), details)
         self._records.save(record)
+        self._troubles.pop(record.key, None)
         self._jobs.note_end(record)
 
     def _failure(self, record: Record, message: str) -> str:

@@ -12,8 +12,6 @@ from typing import Any
 from localcloud.errors import invalid_argument
 
 POLICY_ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]{1,48})[A-Za-z0-9]")
-STEP_ID = POLICY_ID
-TEMPLATE_ID = POLICY_ID
 JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
 REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,40}")
 CLUSTER_NAME = re.compile(r"[a-z](?:[a-z0-9-]{0,49}[a-z0-9])?")
@@ -23,6 +21,19 @@ PARAMETER_NAME = re.compile(r"[A-Z_][A-Z0-9_]{0,39}")
 LABEL_KEY = re.compile(r"[^\W\d_A-Z][^\WA-Z]*(?:[^\WA-Z]|-)*")
 LABEL_VALUE = re.compile(r"(?:[^\WA-Z]|-)*")
 MAXIMUM_LABELS = 32
+# The fields of a job of which it has exactly one.
+JOB_TYPES = (
+    "hadoopJob",
+    "sparkJob",
+    "pysparkJob",
+    "hiveJob",
+    "pigJob",
+    "sparkRJob",
+    "sparkSqlJob",
+    "prestoJob",
+    "trinoJob",
+    "flinkJob",
+)
 _DURATION = re.compile(r"(\d+)(?:\.(\d{1,9}))?s")
 _SUFFIX_ALPHABET = string.ascii_lowercase + string.digits
 

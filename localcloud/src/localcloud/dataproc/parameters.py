@@ -6,7 +6,7 @@ import copy
 import re
 from typing import Any
 
-from localcloud.dataproc.names import PARAMETER_NAME, require_match
+from localcloud.dataproc.names import JOB_TYPES, PARAMETER_NAME, require_match
 from localcloud.errors import invalid_argument
 
 MAXIMUM_VALUE_LENGTH = 1000
@@ -15,19 +15,7 @@ _STEP = re.compile(
 )
 _INTEGER_FIELDS = frozenset({"numInstances", "minNumInstances", "bootDiskSizeGb", "numLocalSsds"})
 _MAP_FIELDS = frozenset({"labels", "clusterLabels", "properties", "scriptVariables", "metadata"})
-_JOB_TYPES = (
-    "hadoopJob",
-    "sparkJob",
-    "pysparkJob",
-    "hiveJob",
-    "pigJob",
-    "sparkRJob",
-    "sparkSqlJob",
-    "prestoJob",
-    "trinoJob",
-    "flinkJob",
-)
-_CANONICAL = {name.lower(): name for name in _JOB_TYPES}
+_CANONICAL = {name.lower(): name for name in JOB_TYPES}
 
 
 def parse_path(path: str) -> list[str | int]:

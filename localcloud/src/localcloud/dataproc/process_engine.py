@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tarfile
+import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -20,6 +21,9 @@ from localcloud.dataproc.engine import DriverStatus, EngineError
 from localcloud.errors import ApiError
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# When the local cloud stops, drivers have this long to end by themselves, and it waits this much longer for the rest.
+END_GRACE_SECONDS = 2.0
+END_PATIENCE_SECONDS = 3.0
 _ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".jar")
 
 
@@ -234,6 +238,17 @@ class ProcessEngine:
         """Delete the directory of a driver that has ended."""
         self._children.pop(name, None)
         shutil.rmtree(self._jobs_directory / name, ignore_errors=True)
+
+
+def end_drivers(jobs_directory: Path) -> None:
+    """End every driver below `jobs_directory`, whatever the stored state says about it; waits until they are gone."""
+    engine = ProcessEngine(jobs_directory, Path(), Path(), None)
+    names = [path.parent.name for path in jobs_directory.glob(f"*/{supervisor.RUN_FILE}")]
+    for name in names:
+        engine.terminate(name, END_GRACE_SECONDS)
+    deadline = time.monotonic() + END_GRACE_SECONDS + END_PATIENCE_SECONDS
+    while time.monotonic() < deadline and any(engine.status(name).state == "running" for name in names):
+        time.sleep(0.02)
 
 
 def _signal(process: int, number: signal.Signals) -> None:

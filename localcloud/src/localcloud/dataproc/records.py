@@ -76,7 +76,6 @@ class Records:
     def delete(self, record: Record) -> None:
         """Remove a resource."""
         self._store.delete(record.key)
-        self._active.discard(record.key)
 
     def list(self, location: Location, after: str = "") -> Iterator[Record]:
         """Yield the resources of a location in order of their ids, those beyond `after`."""
@@ -95,15 +94,12 @@ class Records:
         """Yield the resources that may change as time passes."""
         for key in sorted(self._active):
             record = self.by_key(key)
-            if record is None:
+            # Keys go here and nowhere else: what ended or was deleted in a transaction may be as it was after all.
+            if record is None or not self._is_active(record):
                 self._active.discard(key)
             else:
                 yield record
 
     def _note(self, record: Record) -> None:
-        if self._is_active is None:
-            return
-        if self._is_active(record):
+        if self._is_active is not None and self._is_active(record):
             self._active.add(record.key)
-        else:
-            self._active.discard(record.key)

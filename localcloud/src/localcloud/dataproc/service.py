@@ -14,7 +14,6 @@ from localcloud.dataproc.job_runs import JobRuns
 from localcloud.dataproc.job_states import is_terminal
 from localcloud.dataproc.jobs import Jobs
 from localcloud.dataproc.names import Location
-from localcloud.dataproc.paging import page
 from localcloud.dataproc.policies import Policies
 from localcloud.dataproc.process_engine import ProcessEngine
 from localcloud.dataproc.records import Records
@@ -22,6 +21,8 @@ from localcloud.dataproc.templates import Templates
 from localcloud.dataproc.workflows import OPERATION_KIND as WORKFLOW_KIND
 from localcloud.dataproc.workflows import Workflows
 from localcloud.errors import NotServedError
+from localcloud.paging import page
+from localcloud.services import require_project
 from localcloud.settings import default_cluster_python
 
 Answer = dict[str, Any]
@@ -35,6 +36,13 @@ class Call:
     path: dict[str, str]
     query: dict[str, Any]
     body: dict[str, Any]
+
+    @property
+    def project(self) -> str:
+        """The project of every method, from its own parameter or out of a full resource name."""
+        path = self.path
+        named = path.get("parent") or path.get("name") or path.get("resource") or "projects/"
+        return path.get("projectId") or named.split("/")[1]
 
     @property
     def location(self) -> Location:
@@ -81,6 +89,7 @@ class DataprocService:
         self, settings: Any, store: Any, clock: Any, operations: Any, storage: Any, *, engine: Any = None
     ) -> None:
         """Build the parts on the stored state; `engine` runs the drivers (default: processes of this machine)."""
+        self._settings = settings
         self._operations = operations
         engine = engine or ProcessEngine(
             settings.jobs_directory, settings.environment_file, default_cluster_python(), storage
@@ -198,7 +207,9 @@ class DataprocService:
         route = self._routes.get(".".join(method.id.split(".")[-2:]))
         if route is None:
             raise NotServedError(method.id)
-        return route(Call(method.id, parameters, request.state.query, body))
+        call = Call(method.id, parameters, request.state.query, body)
+        require_project(self._settings, call.project)
+        return route(call)
 
     def start(self) -> None:
         """Pick up what was under way when the last server died."""

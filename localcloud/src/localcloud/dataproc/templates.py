@@ -8,6 +8,7 @@ from typing import Any
 
 from localcloud.dataproc.names import (
     CLUSTER_NAME_PREFIX,
+    JOB_TYPES,
     parse_resource_name,
     require_duration,
     require_identifier,
@@ -17,19 +18,6 @@ from localcloud.dataproc.names import (
 from localcloud.dataproc.parameters import validate_parameters
 from localcloud.dataproc.records import Record, Records
 from localcloud.errors import ApiError, already_exists, invalid_argument, not_found
-
-JOB_TYPES = (
-    "hadoopJob",
-    "sparkJob",
-    "pysparkJob",
-    "hiveJob",
-    "pigJob",
-    "sparkRJob",
-    "sparkSqlJob",
-    "prestoJob",
-    "trinoJob",
-    "flinkJob",
-)
 
 
 class Templates:

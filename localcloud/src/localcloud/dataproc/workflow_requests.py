@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from localcloud.dataproc.names import random_suffix
-from localcloud.dataproc.templates import JOB_TYPES, job_order
+from localcloud.dataproc.names import JOB_TYPES, random_suffix
+from localcloud.dataproc.templates import job_order
 from localcloud.errors import invalid_argument
 
 METADATA_TYPE = "type.googleapis.com/google.cloud.dataproc.v1.WorkflowMetadata"

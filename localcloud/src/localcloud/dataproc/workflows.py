@@ -13,7 +13,6 @@ from typing import Any
 
 from localcloud.dataproc.cluster_operations import new_operation_name
 from localcloud.dataproc.clusters import EMPTY_TYPE, Clusters
-from localcloud.dataproc.job_states import is_terminal
 from localcloud.dataproc.jobs import Jobs
 from localcloud.dataproc.names import Location, parse_duration, parse_resource_name, require_request_id
 from localcloud.dataproc.parameters import apply_parameters
@@ -39,6 +38,7 @@ class Workflows:
         self._jobs = jobs
         self._operations = operations
         self._clock = clock
+        self._troubles: dict[str, str] = {}
         operations.register(OPERATION_KIND, describe=self._describe, fail=self._operation_failed)
 
     def instantiate(self, name: str, request: dict[str, Any], method_id: str) -> dict[str, Any]:
@@ -116,9 +116,14 @@ class Workflows:
         for record in list(self._records.active()):
             try:
                 self._advance(record)
-            except Exception:
-                # One workflow that cannot be moved on must not keep the others from it; the next look tries again.
-                logger.exception("workflow %s", record.key)
+            except Exception as problem:
+                # One workflow that cannot be moved on must not keep the others from it; the next look tries again. It
+                # is logged once.
+                if self._troubles.get(record.key) != repr(problem):
+                    logger.exception("workflow %s", record.key)
+                self._troubles[record.key] = repr(problem)
+            else:
+                self._troubles.pop(record.key, None)
 
     def _describe(self, operation: Any) -> dict[str, Any]:
         record = self._records.by_key(operation.payload["key"])
@@ -257,13 +262,12 @@ class Workflows:
         for node in record.body["graph"]["nodes"]:
             if node["state"] != "RUNNING":
                 continue
-            job = self._jobs.require(record.location, node["jobId"])
-            if is_terminal(job.body):
-                self._follow(record, node)
-                changed = True
-            else:
+            self._follow(record, node)
+            if node["state"] == "RUNNING":
                 self._jobs.cancel(record.location, node["jobId"])
                 waiting = True
+            else:
+                changed = True
         if not waiting:
             self._end_dag(record, "delete")
         return changed

@@ -129,6 +129,10 @@ class Reader:
         self._descriptor = descriptor
         self.size = size
 
+    def __del__(self) -> None:
+        """Release the file of a reader that was never read: its client was gone before the answer began."""
+        self.close()
+
     @property
     def inline(self) -> bytes | None:
         """The whole content when it is in memory anyway."""

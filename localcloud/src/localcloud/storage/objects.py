@@ -46,11 +46,11 @@ def _media_headers(row: ObjectRow, resource: dict[str, Any]) -> dict[str, str]:
     if "md5Hash" in resource:
         hashes += f",md5={resource['md5Hash']}"
     headers = {
-        "Content-Type": resource.get("contentType") or "application/octet-stream",
+        "Content-Type": _header_text(resource.get("contentType") or "application/octet-stream"),
         "ETag": resource["etag"],
         "Last-Modified": format_datetime(datetime.fromisoformat(resource["updated"]), usegmt=True),
         "Accept-Ranges": "bytes",
-        "Cache-Control": resource.get("cacheControl") or "no-cache, no-store, max-age=0, must-revalidate",
+        "Cache-Control": _header_text(resource.get("cacheControl") or "no-cache, no-store, max-age=0, must-revalidate"),
         "X-Goog-Generation": str(row.generation),
         "X-Goog-Metageneration": str(row.metageneration),
         "X-Goog-Hash": hashes,
