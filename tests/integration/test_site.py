@@ -59,6 +59,18 @@ def buckets(cloud: LocalCloud) -> dict[str, dict]:
     return {bucket["name"]: bucket for bucket in answer.get("items", [])}
 
 
+def stored(cloud: LocalCloud) -> list[str]:
+    """Names of all artefacts."""
+    answer = Google(cloud.environment).call("GET", f"{STORAGE}/storage/v1/b/local-project-artifacts/o").json()
+    return [item["name"] for item in answer.get("items", [])]
+
+
+def remove_object(cloud: LocalCloud, name: str) -> None:
+    """Delete one artefact behind the inventory's back."""
+    url = f"{STORAGE}/storage/v1/b/local-project-artifacts/o/{quote(name, safe='')}"
+    Google(cloud.environment).call("DELETE", url)
+
+
 def policy_ids(cloud: LocalCloud) -> list[str]:
     """Ids of all autoscaling policies."""
     return sorted(policy["id"] for policy in Google(cloud.environment).get("autoscalingPolicies").get("policies", []))
@@ -167,11 +179,14 @@ def test_what_left_the_inventory_is_deleted_and_what_is_not_ours_stays(converged
 
 def test_sync_jobs_uploads_jobs_and_touches_no_template(converged: LocalCloud) -> None:
     converged.clear_requests()
-    play(converged, "playbooks/sync_jobs.yml")
-    assert [request for request in writes(converged) if "dataproc" in request] == []
-    converged.clear_requests()
     assert changed(play(converged, "playbooks/sync_jobs.yml")) == 0
+    assert changed(play(converged, "site.yml")) == 0
     assert writes(converged) == []
+    (job,) = [item for item in stored(converged) if item.endswith("/flights_etl.py")]
+    remove_object(converged, job)
+    assert changed(play(converged, "playbooks/sync_jobs.yml")) == 1
+    assert [request for request in writes(converged) if "dataproc" in request] == []
+    assert job in stored(converged)
 
 
 def test_the_credentials_of_another_environment_are_refused(empty_localcloud: LocalCloud) -> None:

@@ -24,7 +24,7 @@ notes:
   - Enable it in C(ansible.cfg) before C(ansible.builtin.yaml), and keep C(.json) out of C(yaml_valid_extensions) there.
 options: {}
 author:
-  - Data Platform Compute contributors
+  - Data Platform Compute contributors (@dataplatform)
 """
 
 EXAMPLES = r"""

@@ -24,7 +24,7 @@ options:
     type: dict
     default: {}
 author:
-  - Data Platform Compute contributors
+  - Data Platform Compute contributors (@dataplatform)
 """
 
 EXAMPLES = r"""

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -24,13 +25,15 @@ from ansible_collections.dataplatform.compute.plugins.module_utils.kinds.base im
 from ansible_collections.dataplatform.compute.plugins.module_utils.plan import (
     CREATE,
     DELETE,
+    ERROR,
+    ERROR_DUE_TO_UPDATE,
     NONE,
     REPLACE,
     PlannedItem,
 )
 from ansible_collections.dataplatform.compute.plugins.module_utils.waiter import Deadline, poll, wait_for_operation
 
-STABLE_STATES = ("", "RUNNING", "ERROR", "STOPPED", "UNKNOWN")
+STABLE_STATES = ("", "RUNNING", ERROR, ERROR_DUE_TO_UPDATE, "STOPPED", "UNKNOWN")
 
 
 @dataclass
@@ -41,17 +44,31 @@ class Outcome:
     action: str
     message: str
     error: ComputeError | None = None
+    deleted: bool = False
+    """The live resource was deleted before the error: a replacement that stopped halfway."""
+
+    @property
+    def changed(self) -> bool:
+        """Return whether anything became different at Google, also by work that failed halfway."""
+        return self.action != NONE and (self.error is None or self.deleted)
+
+    def diff(self) -> dict[str, Any]:
+        """Return the two sides of this item for ``--diff``; a replacement that stopped halfway leaves nothing."""
+        diff = self.item.diff()
+        if self.error is not None and self.deleted:
+            return {**diff, "after_header": f"{self.item.kind.name} {self.item.id} (deleted only)", "after": {}}
+        return diff
 
     def to_result(self) -> dict[str, Any]:
         """Return the entry of ``results``."""
-        changed = self.action != NONE and self.error is None
+        diff = self.diff()
         result = {
             "kind": self.item.kind.name,
             "id": self.item.id,
             "action": self.action,
-            "changed": changed,
+            "changed": self.changed,
             "message": self.message,
-            "diff": {"before": self.item.before, "after": self.item.after} if self.item.changed else {},
+            "diff": {"before": diff["before"], "after": diff["after"]} if self.item.changed else {},
         }
         if self.error is not None:
             result["failed"] = True
@@ -67,6 +84,7 @@ class Applier:
         self._scope = scope
         self._wait = wait
         self._wait_timeout = wait_timeout
+        self._stop = threading.Event()
 
     def apply(self, items: list[PlannedItem], concurrency: int, progress: Callable[[str], None]) -> list[Outcome]:
         """Execute the items, at most ``concurrency`` at once, and return their outcomes in the order of the plan."""
@@ -80,9 +98,15 @@ class Applier:
                         if outcome.error is not None or item.kind.long_running:
                             progress(f"{item.kind.name} {item.id}: {outcome.message}")
                 except BaseException:
+                    # Leaving the block joins every thread: those that only wait for Google must not hold it up.
+                    self._stop.set()
                     pool.shutdown(wait=False, cancel_futures=True)
                     raise
         return [outcomes[id(item)] for item in items]
+
+    def _pause(self, seconds: float) -> None:
+        if self._stop.wait(seconds):
+            raise ComputeError("interrupted while it was waited for; it goes on at Google, run again to pick it up")
 
     def _guarded(self, item: PlannedItem) -> Outcome:
         try:
@@ -103,9 +127,7 @@ class Applier:
             self._delete(item, wait=self._wait)
             return Outcome(item, DELETE, f"deleted: {item.message}")
         if item.action == REPLACE:
-            self._delete(item, wait=True)
-            outcome = self._create(item)
-            return Outcome(item, REPLACE, item.message) if outcome.action == CREATE else outcome
+            return self._replace(item)
         if item.action == NONE:
             return Outcome(item, NONE, item.message)
         return self._update(item)
@@ -120,7 +142,8 @@ class Applier:
         if not wait:
             return f" (started, not waited for: {answer.get('name', 'unknown operation')})"
         deadline = Deadline(self._wait_timeout)
-        wait_for_operation(self._client, item.kind.operations_url, answer, f"{what} {item.id}", deadline)
+        what = f"{what} {item.id}"
+        wait_for_operation(self._client, item.kind.operations_url, answer, what, deadline, sleep=self._pause)
         return ""
 
     def _create(self, item: PlannedItem) -> Outcome:
@@ -132,18 +155,30 @@ class Applier:
         note = self._finish(item, "create", answer, wait=self._wait)
         return Outcome(item, CREATE, f"created{note}")
 
+    def _replace(self, item: PlannedItem) -> Outcome:
+        self._delete(item, wait=True)
+        try:
+            outcome = self._create(item)
+        except ComputeError as error:
+            message = f"replace failed: it was deleted, but not created anew; a repeated run creates it. {error}"
+            return Outcome(item, REPLACE, message, error, deleted=True)
+        # Whoever created the new one, the old one was deleted here.
+        return Outcome(item, REPLACE, item.message if outcome.action == CREATE else outcome.message)
+
     def _after_conflict(self, item: PlannedItem, error: ConflictError) -> Outcome:
         """It exists although it did not a moment ago: our own lost answer, somebody else, or another project's name."""
+        other_project = ""
+        if item.kind.name == "storage_bucket":
+            other_project = "; bucket names are global, so another project may have the name: then choose another"
         try:
             live = self._call(item.kind.get_call(self._scope, item.id))
-        except (NotFoundError, GoogleApiError) as unseen:
-            raise ComputeError(
-                f"{item.id} exists but cannot be read; the name is probably taken by another project. ({error})"
-            ) from unseen
+        except GoogleApiError as unseen:
+            raise ComputeError(f"{item.id} exists but cannot be read{other_project}. ({error})") from unseen
         differences = still_differs(item.kind, item.desired or {}, live)
         if differences:
             raise ComputeError(
-                f"somebody else created {item.id} at the same time, and it differs in {'; '.join(differences[:5])}."
+                f"somebody else created {item.id} at the same time, and it differs in {'; '.join(differences[:5])}"
+                f"{other_project}."
                 " Run again to compare with what is there now"
             ) from error
         if item.kind.long_running and self._wait:
@@ -199,18 +234,18 @@ class Applier:
             except NotFoundError:
                 return {}
 
-        seen, in_time = poll(fetch, lambda live: not live or item.kind.state(live) in STABLE_STATES, deadline)
+        seen, in_time = poll(
+            fetch, lambda live: not live or item.kind.state(live) in STABLE_STATES, deadline, self._pause
+        )
         state = item.kind.state(seen) if seen else "absent"
         if not in_time:
             raise OperationTimeoutError(
                 f"{item.id} is still {state} after {deadline.seconds:g} s; run again later, or raise wait_timeout", seen
             )
-        if state == "ERROR" and item.action == NONE:
-            raise ComputeError(f"{item.id} ended in the state ERROR: {item.kind.state_detail(seen)}")
+        if state in (ERROR, ERROR_DUE_TO_UPDATE) and item.action == NONE:
+            raise ComputeError(f"{item.id} ended in the state {state}: {item.kind.state_detail(seen)}")
 
 
 def _lost_race(error: GoogleApiError) -> bool:
-    return isinstance(error, (ConflictError, PreconditionFailedError)) or error.status in (
-        "ABORTED",
-        "FAILED_PRECONDITION",
-    )
+    # FAILED_PRECONDITION is no sign of a race: Dataproc also answers it to what the state of a cluster forbids.
+    return isinstance(error, (ConflictError, PreconditionFailedError)) or error.status == "ABORTED"

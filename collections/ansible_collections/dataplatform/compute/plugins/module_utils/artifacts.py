@@ -16,7 +16,8 @@ _LEFT_OUT_SUFFIXES = frozenset({".pyc", ".md"})
 def list_artifacts(directories: Mapping[str, str], bucket: str, rendered: Mapping[str, str]) -> list[dict[str, str]]:
     """Return name, object, uri and content of every file below ``directories`` and of every rendered text, by name.
 
-    A directory that does not exist holds nothing. Raises ValidationError with every file that is not UTF-8 text.
+    A directory that does not exist holds nothing. Raises ValidationError with every file that cannot be read, or that
+    is not UTF-8 text.
     """
     texts: dict[str, str] = {str(name): str(text) for name, text in rendered.items()}
     problems: list[str] = []
@@ -25,6 +26,8 @@ def list_artifacts(directories: Mapping[str, str], bucket: str, rendered: Mappin
         for path in _files(root):
             try:
                 texts[f"{prefix}/{path.relative_to(root).as_posix()}"] = path.read_bytes().decode()
+            except OSError as error:
+                problems.append(f"{path} cannot be read: {error.strerror or error}")
             except UnicodeDecodeError:
                 problems.append(f"{path} is not UTF-8 text; expected scripts and data files in {directory}")
     if problems:

@@ -28,6 +28,8 @@ def run(params: dict[str, Any], client: GoogleClient, reporter: Reporter) -> dic
     labels = params["ownership_labels"]
     if not labels:
         raise ValidationError(["ownership_labels is empty; expected the labels that mark a bucket as ours"])
+    if params["concurrency"] < 1:
+        raise ValidationError([f"concurrency is {params['concurrency']}; expected at least 1"])
     problems = []
     present = []
     for bucket in params["buckets"]:

@@ -29,6 +29,7 @@ from ansible_collections.dataplatform.compute.plugins.module_utils.errors import
     CredentialsError,
     TransportError,
     api_error,
+    innermost_message,
 )
 from ansible_collections.dataplatform.compute.plugins.module_utils.libraries import (
     HTTPAdapter,
@@ -194,11 +195,13 @@ class GoogleClient:
 
         return (retry or self._retry).call(attempt)
 
-    def pages(self, url: str, items_key: str, *, params: dict[str, Any] | None = None) -> Iterator[dict[str, Any]]:
+    def pages(
+        self, url: str, items_key: str, *, params: dict[str, Any] | None = None, retry: RetryPolicy | None = None
+    ) -> Iterator[dict[str, Any]]:
         """Yield the items of a list call, following ``nextPageToken``."""
         query = dict(params or {})
         while True:
-            page = self.request("GET", url, params=query)
+            page = self.request("GET", url, params=query, retry=retry)
             yield from page.get(items_key) or []
             if not page.get("nextPageToken"):
                 return
@@ -289,17 +292,11 @@ def _tls_context() -> ssl.SSLContext:
 
 def _transport_failure(error: Exception, method: str, url: str, attempts: int) -> RetryableFailure | TransportError:
     tries = f" (after {attempts} attempts)" if attempts > 1 else ""
-    failure = TransportError(f"{method} {url} got no whole answer{tries}: {_innermost(error)}")
+    failure = TransportError(f"{method} {url} got no whole answer{tries}: {innermost_message(error)}")
     if "CERTIFICATE_VERIFY_FAILED" in str(failure):
         return TransportError(f"{failure}. Name the right authorities in REQUESTS_CA_BUNDLE, also behind a proxy.")
     hopeless = (requests.exceptions.InvalidURL, requests.exceptions.InvalidHeader, requests.exceptions.MissingSchema)
     return failure if isinstance(error, hopeless) else RetryableFailure(failure)
-
-
-def _innermost(error: BaseException) -> str:
-    """Return the words of the error at the bottom: the wrappers around it only repeat the address."""
-    inner = getattr(error, "reason", None) or (error.args[0] if error.args else None)
-    return _innermost(inner) if isinstance(inner, BaseException) else str(error)
 
 
 def _decode(response: Any, method: str, url: str, raw: bool, attempts: int) -> Any:

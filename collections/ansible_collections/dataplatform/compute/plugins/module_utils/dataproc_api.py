@@ -56,7 +56,7 @@ class DataprocApi:
     def list_template_ids(self) -> list[str]:
         """The ids of all workflow templates of the region, sorted."""
         url = f"{_DATAPROC}/{self.parent}/workflowTemplates"
-        return sorted(template["id"] for template in self._client.pages(url, "templates"))
+        return sorted(template["id"] for template in self._client.pages(url, "templates", retry=self._retry))
 
     def instantiate(
         self, template: str, parameters: Mapping[str, str], request_id: str, version: int | None = None
@@ -104,7 +104,7 @@ class StorageObjects:
         url = f"{_STORAGE}/b/{_segment(bucket)}/o"
         params = {"prefix": prefix, "fields": "items(name,size),nextPageToken"}
         try:
-            for item in self._client.pages(url, "items", params=params):
+            for item in self._client.pages(url, "items", params=params, retry=self._retry):
                 yield OutputPart(name=item["name"], size=int(item.get("size") or 0))
         except NotFoundError:
             return

@@ -49,7 +49,7 @@ def _identify(kind: Kind, resource: Any) -> tuple[str, list[str]]:
         return "", [f"{kind.id_field} is missing; every {kind.name} needs one{known}"]
     if not isinstance(identifier, str):
         return str(identifier), []
-    if not kind.id_pattern.match(identifier):
+    if not kind.id_pattern.fullmatch(identifier):
         return identifier, [f"{kind.id_field} is '{identifier}'; expected {kind.id_expectation}"]
     return identifier, []
 

@@ -16,7 +16,7 @@ from ansible_collections.dataplatform.compute.plugins.module_utils.client import
     add_common_arguments,
     client_from_params,
 )
-from ansible_collections.dataplatform.compute.plugins.module_utils.errors import ComputeError
+from ansible_collections.dataplatform.compute.plugins.module_utils.errors import ComputeError, innermost_message
 from ansible_collections.dataplatform.compute.plugins.module_utils.libraries import MISSING, requests
 from ansible_collections.dataplatform.compute.plugins.module_utils.principal import USERINFO_URL
 from ansible_collections.dataplatform.compute.plugins.module_utils.retry import RetryPolicy
@@ -119,12 +119,12 @@ def check_host(host: str) -> Check:
         answer = requests.get(f"https://{host}/", timeout=TIMEOUT_SECONDS, allow_redirects=False)
     except requests.exceptions.SSLError as error:
         step = "name the authority that signed it in REQUESTS_CA_BUNDLE (a corporate proxy often has its own)"
-        return Check(name, False, f"TLS: {_last_words(error)}", step)
+        return Check(name, False, f"TLS: {innermost_message(error)}", step)
     except requests.exceptions.ProxyError as error:
         proxy = os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy") or "none"
-        return Check(name, False, f"proxy: {_last_words(error)}", f"check HTTPS_PROXY (now: {proxy})")
+        return Check(name, False, f"proxy: {innermost_message(error)}", f"check HTTPS_PROXY (now: {proxy})")
     except requests.exceptions.RequestException as error:
-        return Check(name, False, _last_words(error), "check DNS, firewall, and whether HTTPS_PROXY is needed")
+        return Check(name, False, innermost_message(error), "check DNS, firewall, and whether HTTPS_PROXY is needed")
     except OSError as error:
         # requests raises this itself when the file of authorities that a variable names is not there.
         return Check(name, False, str(error), f"unset or correct {' and '.join(CA_VARIABLES[:2])}")
@@ -179,12 +179,6 @@ def _check_missing(name: str, find: Callable[[], list[str]], fine: str, bad: str
         shown = ", ".join(missing[:_MANY]) + (f" and {len(missing) - _MANY} more" if len(missing) > _MANY else "")
         return Check(name, False, f"{bad}: {shown}", step.format(" ".join(missing)))
     return Check(name, True, fine)
-
-
-def _last_words(error: BaseException) -> str:
-    """What the error at the bottom says; the wrappers around it repeat the address."""
-    inner = getattr(error, "reason", None) or (error.args[0] if error.args else None)
-    return _last_words(inner) if isinstance(inner, BaseException) else str(error)
 
 
 DEFINITION = TaskDefinition(

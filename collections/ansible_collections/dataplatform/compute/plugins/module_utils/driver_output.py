@@ -84,25 +84,28 @@ class LineAssembler:
 
 
 class DriverOutput:
-    """Follows one driver's output. ``tail`` holds the last lines seen, ``closed`` tells that no more will come."""
+    """Follows one driver's output. ``tail`` holds the last lines seen, ``closed`` tells that no more will come.
+
+    Reading raises ValueError when the uri is no address in Cloud Storage.
+    """
 
     def __init__(self, objects: ObjectReader, uri: str, tail_lines: int) -> None:
         self.uri = uri
         self.closed = False
         self.tail: deque[str] = deque(maxlen=tail_lines or None)
         self._objects = objects
-        self._bucket, self._prefix = split_uri(uri)
         self._assembler = LineAssembler()
         self._read: dict[str, int] = {}
 
     def poll(self) -> list[str]:
         """The lines that have arrived since the last call; nothing while there is no output yet."""
         lines: list[str] = []
+        bucket, _prefix = split_uri(self.uri)
         for part in self._parts():
             position = self._read.get(part.name, 0)
             while position < part.size:
                 end = min(part.size, position + CHUNK_BYTES)
-                data = self._objects.read_range(self._bucket, part.name, position, end)
+                data = self._objects.read_range(bucket, part.name, position, end)
                 if not data:
                     break
                 position += len(data)
@@ -127,7 +130,6 @@ class DriverOutput:
             self._read[part.name] = skipped
 
     def _parts(self) -> list[OutputPart]:
-        found = self._objects.list_objects(self._bucket, self._prefix + ".")
-        return sorted(
-            (part for part in found if _PART.fullmatch(part.name[len(self._prefix) :])), key=lambda part: part.name
-        )
+        bucket, prefix = split_uri(self.uri)
+        found = self._objects.list_objects(bucket, f"{prefix}.")
+        return sorted((part for part in found if _PART.fullmatch(part.name[len(prefix) :])), key=lambda part: part.name)

@@ -198,6 +198,12 @@ _BY_STATUS_CODE: dict[int, type[GoogleApiError]] = {
 }
 
 
+def innermost_message(error: BaseException) -> str:
+    """Return the words of the error at the bottom of a library's error: the wrappers around it repeat the address."""
+    inner = getattr(error, "reason", None) or (error.args[0] if error.args else None)
+    return innermost_message(inner) if isinstance(inner, BaseException) else str(error)
+
+
 def api_error(status_code: int, body: Any, url: str, method: str, attempts: int = 1) -> GoogleApiError:
     """Build the typed error for an answer with an HTTP error status.
 

@@ -18,7 +18,7 @@ try:
 except ImportError:  # always there with Ansible; absent only where a plugin is merely inspected
     yaml = None
 
-KeyPath = tuple[str | int, ...]
+KeyPath = tuple["str | int", ...]
 
 
 @dataclasses.dataclass(frozen=True, order=True)

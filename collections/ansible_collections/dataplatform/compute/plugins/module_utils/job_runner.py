@@ -201,9 +201,18 @@ class JobRunner:
     ) -> dict[str, Any]:
         """Cancel a job that is being followed, and fail saying so."""
         self._progress.note(f"cancelling job {identity.job_id}: {because or 'interrupted'}")
-        job = self._cancel_and_wait(job, identity, output)
         kind = RunFailedError if because else RunInterruptedError
         reason = because or "it was interrupted by the person who followed it"
+        try:
+            job = self._cancel_and_wait(job, identity, output)
+        except (GoogleApiError, TransportError) as error:
+            place = f"--region={self._api.region} --project={self._api.project}"
+            raise kind(
+                f"job {identity.job_id}: {reason}; a cancel was sent, and its outcome is unknown: {error}. See whether"
+                f" it ended with gcloud dataproc jobs describe {identity.job_id} {place}; if it still runs, run"
+                f" gcloud dataproc jobs kill {identity.job_id} {place}",
+                self._result(output, identity, changed=changed, job=job),
+            ) from error
         if not is_terminal(job):
             reason += f"; it was told to stop but is still {job_state(job)} after {self._limits.cancel_timeout:g} s"
         elif job_state(job) == "CANCELLED":

@@ -24,6 +24,8 @@ from ansible_collections.dataplatform.compute.plugins.module_utils.schema import
 
 # States a live resource may be in, for kinds that have states.
 DELETING, ERROR = "DELETING", "ERROR"
+# The cluster still runs jobs, but Dataproc takes no more updates of it.
+ERROR_DUE_TO_UPDATE = "ERROR_DUE_TO_UPDATE"
 CREATE, UPDATE, REPLACE, DELETE, ADOPT, NONE = "create", "update", "replace", "delete", "adopt", "none"
 
 
@@ -146,13 +148,13 @@ def plan_one(
             problems.append(problem)
         action = ADOPT
         message = f"exists already without the labels {_labels(options.ownership)}; adopted. {message}"
-    if state == ERROR:
+    if state == ERROR or (state == ERROR_DUE_TO_UPDATE and changes):
         detail = kind.state_detail(live) or "no detail given"
         if kind.replaceable and options.allow_replace:
-            action, message = REPLACE, f"deleted and created anew, its state is ERROR: {detail}"
+            action, message = REPLACE, f"deleted and created anew, its state is {state}: {detail}"
         else:
             way_out = "Delete it with state: absent, or set allow_replace: true"
-            problems.append(f"{identifier} is in the state ERROR ({detail}). {way_out}")
+            problems.append(f"{identifier} is in the state {state} ({detail}). {way_out}")
     fixed = [change for change in changes if not kind.can_update(change.path)]
     if fixed:
         if kind.replaceable and options.allow_replace:

@@ -71,11 +71,11 @@ def _check_options(params: dict[str, Any], ownership: dict[str, str]) -> None:
 
 
 def _result(outcomes: list[Outcome]) -> dict[str, Any]:
-    done = [outcome for outcome in outcomes if outcome.action != NONE and outcome.error is None]
+    changed = [outcome for outcome in outcomes if outcome.changed]
     return {
-        "changed": bool(done),
+        "changed": bool(changed),
         "results": [outcome.to_result() for outcome in outcomes],
-        "diff": [outcome.item.diff() for outcome in done if outcome.item.changed],
+        "diff": [outcome.diff() for outcome in changed if outcome.item.changed],
         "summary": _summary(outcomes),
     }
 

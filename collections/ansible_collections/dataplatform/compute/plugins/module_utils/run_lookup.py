@@ -18,6 +18,7 @@ from ansible_collections.dataplatform.compute.plugins.module_utils.errors import
 )
 from ansible_collections.dataplatform.compute.plugins.module_utils.job_report import describe_job
 from ansible_collections.dataplatform.compute.plugins.module_utils.near_miss import near_miss
+from ansible_collections.dataplatform.compute.plugins.module_utils.run_task import output_lines_problems
 from ansible_collections.dataplatform.compute.plugins.module_utils.task import Reporter, TaskDefinition
 from ansible_collections.dataplatform.compute.plugins.module_utils.workflow_report import (
     describe_workflow,
@@ -31,6 +32,9 @@ MOST_BYTES = 64 * 1024 * 1024
 
 def run(params: dict[str, Any], client: GoogleClient, reporter: Reporter) -> dict[str, Any]:
     """Describe one run with its output; raises ValidationError when there is no such run or step."""
+    problems = output_lines_problems(params["output_lines"])
+    if problems:
+        raise ValidationError(problems, "the options")
     api, objects = DataprocApi(client, client.project, client.region), StorageObjects(client)
     operation, steps = find_run(api, params["run"])
     wanted = params.get("step")

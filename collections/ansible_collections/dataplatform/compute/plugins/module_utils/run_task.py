@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible_collections.dataplatform.compute.plugins.module_utils.client import GoogleClient
 from ansible_collections.dataplatform.compute.plugins.module_utils.dataproc_api import DataprocApi, StorageObjects
+from ansible_collections.dataplatform.compute.plugins.module_utils.errors import ValidationError
 from ansible_collections.dataplatform.compute.plugins.module_utils.follow import FollowLimits, TaskProgress
 from ansible_collections.dataplatform.compute.plugins.module_utils.interruption import Interruption
 from ansible_collections.dataplatform.compute.plugins.module_utils.retry import RetryPolicy
@@ -30,6 +31,23 @@ _ANNOUNCEMENT = (
 )
 
 
+def limit_problems(params: dict[str, Any]) -> list[str]:
+    """What is wrong with the numbers among FOLLOW_ARGUMENTS."""
+    problems = [
+        f"{name} is {params[name]:g}; expected seconds above 0"
+        for name in ("cancel_timeout", "poll")
+        if params[name] <= 0
+    ]
+    if params["timeout"] < 0:
+        problems.append(f"timeout is {params['timeout']:g}; expected seconds, or 0 for no limit")
+    return problems + output_lines_problems(params["output_lines"])
+
+
+def output_lines_problems(output_lines: int) -> list[str]:
+    """What is wrong with the number of lines to return."""
+    return [] if output_lines >= 0 else [f"output_lines is {output_lines}; expected a number of lines, or 0 for all"]
+
+
 @dataclass(frozen=True)
 class RunTools:
     """What a runner works with."""
@@ -47,7 +65,13 @@ def follow_task(
     reporter: Reporter,
     work: Callable[[RunTools], dict[str, Any]],
 ) -> dict[str, Any]:
-    """Do the work of a task that follows a run, with Ctrl-C turned into a note the runner acts on."""
+    """Do the work of a task that follows a run, with Ctrl-C turned into a note the runner acts on.
+
+    Raises ValidationError for limits that would never end, never pause or end at once.
+    """
+    problems = limit_problems(params)
+    if problems:
+        raise ValidationError(problems, "the options")
     with Interruption(announce=lambda: write_to_terminal(_ANNOUNCEMENT)) as interruption:
         # An interruption also ends the pauses between repeated requests: the last attempts follow at once.
         retry = RetryPolicy(sleep=interruption.pause)

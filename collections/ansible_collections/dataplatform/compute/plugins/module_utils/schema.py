@@ -10,6 +10,7 @@ without trailing zeros, numbers as floats.
 from __future__ import annotations
 
 import datetime
+import math
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -198,9 +199,11 @@ def _number(_field: dict[str, Any], value: Any) -> tuple[Any, str]:
     if isinstance(value, bool):
         return value, "a number"
     try:
-        return float(value), ""
+        number = float(value)
     except (TypeError, ValueError):
         return value, "a number"
+    # JSON has no infinity, and not-a-number differs from itself: it would be drift for ever.
+    return (number, "") if math.isfinite(number) else (value, "a finite number")
 
 
 def _boolean(_field: dict[str, Any], value: Any) -> tuple[Any, str]:

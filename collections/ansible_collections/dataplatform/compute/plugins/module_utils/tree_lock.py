@@ -39,7 +39,7 @@ from ansible_collections.dataplatform.compute.plugins.module_utils.tree_plan imp
 from ansible_collections.dataplatform.compute.plugins.module_utils.tree_scan import md5_base64
 from ansible_collections.dataplatform.compute.plugins.module_utils.tree_storage import TreeStorage
 
-LEASE = 60.0
+LEASE = 90.0
 RENEWAL_INTERVAL = 8.0
 RENEWAL_VALID = 25.0
 

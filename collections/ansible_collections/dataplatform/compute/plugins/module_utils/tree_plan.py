@@ -156,7 +156,7 @@ def plan_tree(
     plan.files_after = {name: file.md5 for name, file in wanted.items() if name not in foreign_unchanged} | kept
     plan.files_now = _owned_now(listed, ownership)
     plan.kept_after = len(kept) + len(foreign_unchanged)
-    plan.manifest_outdated = _manifest_outdated(plan, manifest, ownership)
+    plan.manifest_outdated = _manifest_outdated(plan, manifest, ownership, policy)
     return plan
 
 
@@ -170,16 +170,19 @@ def _owned_now(listed: Mapping[str, ListedObject], ownership: Ownership) -> dict
     return owned
 
 
-def _manifest_outdated(plan: TreePlan, manifest: ManifestHeader | None, ownership: Ownership) -> bool:
-    """Return whether the manifest says anything else than it shall say after the run."""
+def _manifest_outdated(
+    plan: TreePlan, manifest: ManifestHeader | None, ownership: Ownership, policy: TreePolicy
+) -> bool:
+    """Return whether the manifest says anything else than it shall say after the run.
+
+    Where nothing is deleted, several sources may share a tree: what is owned counts, not whose source was last.
+    """
     if manifest is None:
         return bool(plan.files_after)
-    return (
-        manifest.state != COMPLETE
-        or manifest.tree_hash != plan.wanted_hash
-        or manifest.kept != plan.kept_after
-        or ownership.files != plan.files_after
-    )
+    if manifest.state != COMPLETE or ownership.files != plan.files_after:
+        return True
+    same_source = manifest.tree_hash == plan.wanted_hash and manifest.kept == plan.kept_after
+    return policy.delete and not same_source
 
 
 def _difference(

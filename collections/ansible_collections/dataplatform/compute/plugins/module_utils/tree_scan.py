@@ -61,7 +61,13 @@ def wanted_from_content(
     excluded = PatternList(exclude)
     problems = []
     wanted = {}
-    for name, text in sorted(content.items()):
+    for name, text in sorted(content.items(), key=lambda item: str(item[0])):
+        if not isinstance(name, str):
+            problems.append(
+                f"content key {name!r} is of type {type(name).__name__}, expected a relative name; "
+                f"did you mean '{name}' in quotes?"
+            )
+            continue
         if excluded.matches(name):
             continue
         problem = name_problem(name, object_prefix)

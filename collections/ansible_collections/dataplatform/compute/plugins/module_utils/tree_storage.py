@@ -8,6 +8,7 @@ somebody else has written since it was listed.
 
 from __future__ import annotations
 
+import io
 import json
 import secrets
 import time
@@ -60,6 +61,18 @@ class ObjectState:
     md5: str | None
     metadata: Mapping[str, str]
     age: float
+
+
+class _WatchedBody(io.BytesIO):
+    """A body that asks before each part is sent whether this run may still write, so slow uploads end with the lock."""
+
+    def __init__(self, content: bytes, may_write: Callable[[], None]) -> None:
+        super().__init__(content)
+        self._may_write = may_write
+
+    def read(self, size: int | None = -1) -> bytes:
+        self._may_write()
+        return super().read(size)
 
 
 class TreeStorage:
@@ -128,9 +141,9 @@ class TreeStorage:
         """
         body = _multipart({**resource, "name": self.prefix + name}, read())
 
-        def checked_body() -> bytes:
+        def checked_body() -> _WatchedBody:
             self.may_write()
-            return body
+            return _WatchedBody(body, self.may_write)
 
         query = {"uploadType": "multipart", "ifGenerationMatch": generation, "fields": "generation"}
         headers = {"Content-Type": f"multipart/related; boundary={_BOUNDARY}"}
@@ -250,7 +263,15 @@ class TreeStorage:
             offset = int(received.rpartition("-")[2]) + 1 if received else 0
 
     def _put(self, session: str, span: str, block: bytes, retry: RetryPolicy | None) -> Any:
-        return self._client.request("PUT", session, data=block, headers={"Content-Range": span}, raw=True, retry=retry)
+        return self._client.request(
+            "PUT",
+            session,
+            data=lambda: _WatchedBody(block, self.may_write) if block else b"",
+            headers={"Content-Range": span},
+            raw=True,
+            retry=retry,
+            timeout=_WRITE_TIMEOUT,
+        )
 
 
 def listed_object(item: Mapping[str, Any]) -> ListedObject:

@@ -61,11 +61,14 @@ def wait_for_operation(
     operation: dict[str, Any],
     what: str,
     deadline: Deadline,
+    *,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> dict[str, Any]:
     """Wait until a long-running operation is done and return it.
 
     ``root`` is the API's address (``https://dataproc.googleapis.com/v1``), ``what`` names the work in messages
-    (``create cluster etl``). Raises OperationFailedError or OperationTimeoutError.
+    (``create cluster etl``), ``sleep`` pauses for some seconds and may raise to end the waiting.
+    Raises OperationFailedError or OperationTimeoutError.
     """
     name = str(operation.get("name", ""))
     first = [operation]
@@ -73,7 +76,7 @@ def wait_for_operation(
     def fetch() -> dict[str, Any]:
         return first.pop() if first else client.request("GET", f"{root}/{name}")
 
-    seen, in_time = poll(fetch, lambda one: bool(one.get("done")), deadline)
+    seen, in_time = poll(fetch, lambda one: bool(one.get("done")), deadline, sleep)
     if not in_time:
         raise OperationTimeoutError(
             f"{what} has not ended after {deadline.seconds:g} s; its last state was {operation_state(seen)}. It goes on"

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ansible_collections.dataplatform.compute.plugins.module_utils.dataproc_api import DataprocApi
@@ -24,6 +25,7 @@ from ansible_collections.dataplatform.compute.plugins.module_utils.follow import
 )
 from ansible_collections.dataplatform.compute.plugins.module_utils.interruption import Interruption
 from ansible_collections.dataplatform.compute.plugins.module_utils.job_identity import request_id_problems
+from ansible_collections.dataplatform.compute.plugins.module_utils.job_report import parse_time
 from ansible_collections.dataplatform.compute.plugins.module_utils.near_miss import near_miss
 from ansible_collections.dataplatform.compute.plugins.module_utils.run_errors import (
     RunFailedError,
@@ -39,6 +41,9 @@ from ansible_collections.dataplatform.compute.plugins.module_utils.workflow_repo
     progress_lines,
 )
 from ansible_collections.dataplatform.compute.plugins.module_utils.workflow_steps import WorkflowSteps
+
+_CLOCK_TOLERANCE = timedelta(seconds=5)
+"""How far this machine's clock may be ahead of Google's without a new run being taken for an older one."""
 
 
 class WorkflowRunner:
@@ -104,11 +109,14 @@ class WorkflowRunner:
         if self._interruption.requested:
             raise RunInterruptedError("interrupted before the workflow was started; nothing runs", {"changed": False})
         texts = {name: str(value) for name, value in parameters.items()}
+        before = datetime.now(UTC)
         operation = self._api.instantiate(template, texts, request_id)
-        self._progress.note(f"workflow {template} started as run {operation_id(operation)}")
+        joined = _started_before(operation, before)
+        how = "was started before with this request_id; following it" if joined else "started"
+        self._progress.note(f"workflow {template} {how} as run {operation_id(operation)}")
         if wait:
-            return {**self._follow(operation, changed=True), "request_id": request_id}
-        return {**self._result(operation, changed=True), "request_id": request_id}
+            return {**self._follow(operation, changed=not joined), "request_id": request_id}
+        return {**self._result(operation, changed=not joined), "request_id": request_id}
 
     def _find_template(self, template: str) -> dict[str, Any]:
         try:
@@ -173,9 +181,20 @@ class WorkflowRunner:
         """Cancel a workflow that is being followed, and fail saying so."""
         reason = because or "it was interrupted by the person who followed it"
         self._progress.note(f"cancelling run {operation_id(operation)}: {because or 'interrupted'}")
-        operation = self._cancel_and_wait(operation)
+        try:
+            operation = self._cancel_and_wait(operation)
+            left = self._left_behind(operation)
+        except (GoogleApiError, TransportError) as error:
+            kind = RunFailedError if because else RunInterruptedError
+            place = f"--region={self._api.region} --project={self._api.project}"
+            name = operation_id(operation)
+            raise kind(
+                f"run {name}: {reason}; a cancel was sent, and its outcome is unknown: {error}. See whether it ended"
+                f" with gcloud dataproc operations describe {name} {place}; if it still runs, run"
+                f" gcloud dataproc operations cancel {name} {place}",
+                self._result(operation, changed=changed),
+            ) from error
         result = self._result(operation, changed=changed)
-        left = self._left_behind(operation)
         result["cluster_deleted"] = bool(result["cluster"]) and not left
         end = left or "; it has been cancelled" + (
             f" and cluster {result['cluster']} is gone" if result["cluster"] else ""
@@ -247,3 +266,11 @@ class WorkflowRunner:
     def _result(self, operation: Mapping[str, Any], *, changed: bool) -> dict[str, Any]:
         jobs = self._steps.describe(operation)
         return {"changed": changed, **describe_workflow(operation, jobs, self._api.project, self._api.region)}
+
+
+def _started_before(operation: Mapping[str, Any], moment: datetime) -> bool:
+    """Whether the run was under way before ``moment``: its request id then only joined it."""
+    metadata = operation.get("metadata") or {}
+    started = parse_time(metadata.get("startTime"))
+    # A run that is new is PENDING: that is believed even where the two clocks differ.
+    return started is not None and metadata.get("state") != "PENDING" and started < moment - _CLOCK_TOLERANCE

@@ -59,12 +59,12 @@ options:
     default: 0.0
   cancel_timeout:
     description:
-      - Seconds a cancellation may take, before the task fails saying that the job still runs.
+      - Seconds a cancellation may take, above 0, before the task fails saying that the job still runs.
     type: float
     default: 600.0
   poll:
     description:
-      - Longest pause between two looks at the job, in seconds. Right after a change the pauses are shorter.
+      - Longest pause between two looks at the job, in seconds above 0. Right after a change the pauses are shorter.
     type: float
     default: 5.0
   output_lines:

@@ -70,13 +70,14 @@ options:
     default: 0.0
   cancel_timeout:
     description:
-      - Seconds a cancellation may take, the deletion of the cluster included, before the task fails saying what is
-        left.
+      - Seconds a cancellation may take, above 0 and the deletion of the cluster included, before the task fails saying
+        what is left.
     type: float
     default: 600.0
   poll:
     description:
-      - Longest pause between two looks at the workflow, in seconds. Right after a change the pauses are shorter.
+      - Longest pause between two looks at the workflow, in seconds above 0. Right after a change the pauses are
+        shorter.
     type: float
     default: 5.0
   output_lines:

@@ -101,7 +101,7 @@ notes:
   - A run may be stopped at any moment and run again. What it leaves is a mix of old and new objects, each of them
     whole, under a manifest that says so; the next run makes the rest. After Ctrl-C or an error the next run starts at
     once. After a C(kill -9) or a lost machine it starts at once on the same machine, and elsewhere waits until the
-    last sign of life is 60 seconds old.
+    last sign of life is 90 seconds old.
   - Every write and deletion names the generation it replaces, and every upload carries the checksum of the plan. A
     file that changes while it is uploaded makes the task fail, and nothing of it is written.
   - A bucket with a retention policy refuses replacements and deletions, also of the manifest; keep trees elsewhere.

@@ -30,7 +30,7 @@ options:
 requirements:
   - jsonschema
 author:
-  - Data Platform Compute contributors
+  - Data Platform Compute contributors (@dataplatform)
 attributes:
   check_mode:
     description: Does the same in check mode.

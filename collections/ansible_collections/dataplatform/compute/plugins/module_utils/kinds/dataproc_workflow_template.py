@@ -36,7 +36,7 @@ def _checks(template: dict[str, Any]) -> list[str]:
     jobs = template.get("jobs") or []
     for index, job in enumerate(jobs):
         step = job["stepId"]
-        if not dataproc.ID_PATTERN.match(step):
+        if not dataproc.ID_PATTERN.fullmatch(step):
             problems.append(f"jobs[{index}].stepId is '{step}'; expected {dataproc.ID_EXPECTATION}")
         if step in steps:
             problems.append(f"jobs[{index}].stepId '{step}' is used already by jobs[{steps.index(step)}]")

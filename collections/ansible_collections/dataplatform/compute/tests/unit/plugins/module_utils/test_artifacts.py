@@ -55,3 +55,14 @@ def test_every_file_that_is_not_text_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ValidationError) as caught:
         names({"jobs": tmp_path})
     assert [problem.split(" ", 1)[0].rpartition("/")[2] for problem in caught.value.problems] == ["a.bin", "b.bin"]
+
+
+def test_a_file_that_cannot_be_read_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.py").touch()
+
+    def refuse(path: Path) -> bytes:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(ValidationError, match=r"a\.py cannot be read: Permission denied"):
+        names({"jobs": tmp_path})

@@ -39,10 +39,15 @@ class Storage:
 
 
 def empty(
-    storage: Storage, *buckets: str, check_mode: bool = False, labels: dict[str, str] | None = None
+    storage: Storage,
+    *buckets: str,
+    check_mode: bool = False,
+    labels: dict[str, str] | None = None,
+    concurrency: int = 2,
 ) -> dict[str, Any]:
     """Run the core."""
-    params = {"buckets": list(buckets), "ownership_labels": OURS if labels is None else labels, "concurrency": 2}
+    labels = OURS if labels is None else labels
+    params = {"buckets": list(buckets), "ownership_labels": labels, "concurrency": concurrency}
     return run(params, storage, Reporter(check_mode=check_mode))
 
 
@@ -73,3 +78,8 @@ def test_a_bucket_that_does_not_exist_is_empty() -> None:
 def test_labels_are_not_optional() -> None:
     with pytest.raises(ValidationError, match="ownership_labels is empty"):
         empty(Storage(data=OURS), "data", labels={})
+
+
+def test_nothing_at_once_is_refused() -> None:
+    with pytest.raises(ValidationError, match="concurrency is 0"):
+        empty(Storage(data=OURS), "data", concurrency=0)

@@ -93,6 +93,13 @@ def problems_of(kind, *resources, ownership=None):
         (POLICY, policy(labels={"owner": "anna@x.com"}), "labels.owner is 'anna@x.com'; expected lower-case letters"),
         (POLICY, policy(labels={"team": None}), "labels.team is null; expected a value"),
         (POLICY, policy(id="x"), "id is 'x'; expected 3 to 50 letters"),
+        (POLICY, policy(id="standard\n"), "expected 3 to 50 letters"),
+        (TEMPLATE, template([step("load\n")]), "expected 3 to 50 letters"),
+        (
+            POLICY,
+            policy(basicAlgorithm={"yarnConfig": {"scaleUpFactor": float("nan")}}),
+            "scaleUpFactor is nan; expected a finite number",
+        ),
         (POLICY, {"ID": "standard", "workerConfig": {"maxInstances": 4}}, "id is missing; every dataproc_autoscaling"),
         (POLICY, "standard", "the resource is 'standard'; expected a mapping"),
         (

@@ -79,6 +79,24 @@ def test_whose_token_it_is(answer: Any, ok: bool, detail: str) -> None:
     assert (check.ok, check.detail, check.next_step if not ok else "log in") == (ok, detail, "log in")
 
 
+def test_a_file_of_authorities_that_is_not_there_is_a_failed_check(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for variable in ("HTTPS_PROXY", "https_proxy"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "none.pem"))
+    check = doctor.check_host("localhost")
+    assert not check.ok
+    assert "none.pem" in check.detail
+    assert "REQUESTS_CA_BUNDLE" in check.next_step
+
+
+def test_no_service_at_all_is_a_failed_check() -> None:
+    assert (
+        doctor.check_services(Google(batchGet={}), "p", ["a.googleapis.com"]).detail == "not enabled: a.googleapis.com"
+    )
+
+
 def test_disabled_services_are_named_with_the_command() -> None:
     answer = {"services": [{"name": "projects/1/services/dataproc.googleapis.com", "state": "ENABLED"},
                            {"name": "projects/1/services/storage.googleapis.com", "state": "DISABLED"}]}  # fmt: skip

@@ -18,7 +18,7 @@ from ansible_collections.dataplatform.compute.plugins.module_utils.task import R
 
 def test_pauses_grow_up_to_the_limit_and_are_short_again_after_news():
     pace = PollPace(longest=2)
-    pauses = [pace.pause_after(news=False) for _ in range(6)]
+    pauses = [pace.pause_after(news=news) for news in [False] * 6]
     assert pauses == sorted(pauses)
     assert pauses[0] == follow.FIRST_PAUSE
     assert pauses[-1] == 2

@@ -177,6 +177,15 @@ def test_a_cluster_in_error_is_not_called_fine():
         one(CLUSTER, wanted_cluster(), live_cluster("ERROR"))
 
 
+def test_a_cluster_whose_update_failed_is_fine_until_it_has_to_change():
+    live = live_cluster("ERROR_DUE_TO_UPDATE")
+    assert one(CLUSTER, wanted_cluster(), live).action == "none"
+    relabelled = {**wanted_cluster(), "labels": {"team": "growth"}}
+    with pytest.raises(ValidationError, match=r"etl is in the state ERROR_DUE_TO_UPDATE \(no quota\)"):
+        one(CLUSTER, relabelled, live)
+    assert one(CLUSTER, relabelled, live, PlanOptions(OURS, allow_replace=True)).action == "replace"
+
+
 def test_a_cluster_that_is_being_deleted_is_created_anew():
     item = one(CLUSTER, wanted_cluster(), live_cluster("DELETING"))
     assert (item.action, item.message) == ("create", "is being deleted; created anew when it is gone")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
-from ansible_collections.dataplatform.compute.plugins.module_utils import tree_lock
+from ansible_collections.dataplatform.compute.plugins.module_utils import tree_lock, tree_storage
 from ansible_collections.dataplatform.compute.plugins.module_utils.errors import ComputeError, TransportError
 from ansible_collections.dataplatform.compute.plugins.module_utils.tree_errors import ConcurrentWriterError
 from ansible_collections.dataplatform.compute.plugins.module_utils.tree_manifest import WRITING, ManifestHeader
@@ -64,7 +64,7 @@ def test_a_writer_elsewhere_is_dead_when_its_lease_is_over() -> None:
 
 
 def test_a_silent_writer_elsewhere_is_waited_for() -> None:
-    ages = [58.0, 59.0, 60.0, 61.0]
+    ages = [88.0, 89.0, 90.0, 91.0]
     assert len(wait(Storage([state(age) for age in ages]), manifest())) == 3
 
 
@@ -101,7 +101,7 @@ def test_a_process_number_used_again_is_not_mistaken_for_the_writer() -> None:
 
 
 def test_an_unknown_writer_counts_as_elsewhere() -> None:
-    assert len(wait(Storage([state(59.0), state(61.0)]), manifest("nonsense"))) == 1
+    assert len(wait(Storage([state(89.0), state(91.0)]), manifest("nonsense"))) == 1
 
 
 def test_a_lost_lock_stops_writing() -> None:
@@ -143,7 +143,7 @@ def test_a_long_run_shows_that_it_is_alive_and_releases_at_its_end() -> None:
 
 def test_the_lease_outlives_the_longest_write() -> None:
     assert tree_lock.RENEWAL_INTERVAL * 2 < tree_lock.RENEWAL_VALID
-    assert tree_lock.RENEWAL_VALID + 30 < tree_lock.LEASE
+    assert tree_lock.RENEWAL_VALID + 2 * tree_storage._WRITE_TIMEOUT < tree_lock.LEASE
 
 
 def _environment() -> dict[str, str]:

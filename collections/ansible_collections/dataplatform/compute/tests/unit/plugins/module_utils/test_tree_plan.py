@@ -170,6 +170,14 @@ def test_delete_false_keeps_and_still_owns() -> None:
     assert not again.changed
 
 
+def test_sources_that_share_a_tree_do_not_take_turns_in_writing_the_manifest() -> None:
+    both = {"a": "1", "b": "2"}
+    for source in ({"a": "1"}, {"b": "2"}, both):
+        assert not plan(source, both, delete=False).changed
+    assert plan({"c": "3"}, both, delete=False).manifest_outdated
+    assert plan({"a": "1"}, both, delete=True).manifest_outdated
+
+
 def test_excluded_objects_are_not_deleted() -> None:
     result = plan({"a": "1"}, {"a": "1", "x/y.pyc": "2"}, exclude=["*.pyc"])
     assert result.names("delete") == []

@@ -168,6 +168,13 @@ def test_bad_content_is_reported_at_once() -> None:
     assert "to_json" in caught.value.problems[0]
 
 
+def test_a_key_that_is_no_text_is_reported_with_the_others() -> None:
+    with pytest.raises(ValidationError) as caught:
+        tree_scan.wanted_from_content({1: "x", "b/": "x"}, [], "")
+    assert len(caught.value.problems) == 2
+    assert "content key 1 is of type int" in caught.value.problems[0]
+
+
 def test_content_with_a_file_and_a_folder_of_one_name_is_refused() -> None:
     with pytest.raises(ValidationError, match="both 'a' and 'a/b'"):
         tree_scan.wanted_from_content({"a": "x", "a/b": "y"}, [], "")

@@ -69,6 +69,19 @@ def test_a_large_upload_asks_before_it_begins() -> None:
     assert client.sent == []
 
 
+def test_a_part_is_bounded_and_stops_when_the_lock_is_lost() -> None:
+    seen: dict[str, Any] = {}
+    tree = TreeStorage(type("Recorder", (), {"request": lambda _self, *_args, **options: seen.update(options)})(), "b", "p/")
+    tree._put("session", "bytes 0-4/5", b"hello", None)
+    assert seen["timeout"] == 30.0
+    body = seen["data"]()
+    assert body.read(2) == b"he"
+    tree.may_write = allow(0)
+    body = seen["data"]()
+    with pytest.raises(ConcurrentWriterError):
+        body.read(2)
+
+
 def test_the_checksum_of_an_encrypted_object_is_in_its_metadata() -> None:
     item = {"name": "a", "size": "5", "generation": "7", "metadata": {"gcs-tree-md5": MD5}}
     assert listed_object(item).md5 == MD5

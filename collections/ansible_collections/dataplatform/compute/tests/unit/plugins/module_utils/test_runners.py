@@ -1,0 +1,135 @@
+# Copyright: (c) 2026, Data Platform Compute contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the runners say when giving up itself fails, and when a request id only joined a run."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from ansible_collections.dataplatform.compute.plugins.module_utils.errors import TransportError
+from ansible_collections.dataplatform.compute.plugins.module_utils.follow import FollowLimits
+from ansible_collections.dataplatform.compute.plugins.module_utils.interruption import Interruption
+from ansible_collections.dataplatform.compute.plugins.module_utils.job_runner import JobRunner
+from ansible_collections.dataplatform.compute.plugins.module_utils.run_errors import (
+    RunFailedError,
+    RunInterruptedError,
+)
+from ansible_collections.dataplatform.compute.plugins.module_utils.workflow_runner import WorkflowRunner
+
+LIMITS = FollowLimits(timeout=0.0, cancel_timeout=1.0, poll=0.01, output_lines=5)
+REQUEST_ID = "00000000-0000-4000-8000-000000000001"
+
+
+class Silent:
+    """Nobody watches, and there is no output to read."""
+
+    def note(self, _text: str) -> None:
+        """Say nothing."""
+
+    def output(self, _source: str, _line: str) -> None:
+        """Show nothing."""
+
+    def list_objects(self, _bucket: str, _prefix: str) -> list[Any]:
+        """List nothing."""
+        return []
+
+
+class Api:
+    """A service that takes the cancellation and is not reached any more after it; the person interrupts at once."""
+
+    project, region, parent = "p", "r", "projects/p/regions/r"
+
+    def __init__(self, operation: dict[str, Any] | None = None) -> None:
+        self.interruption = Interruption()
+        self.operation = operation or {}
+        self.cancelled: list[str] = []
+
+    def find_job(self, _job_id: str) -> None:
+        """There is none yet."""
+
+    def submit_job(self, job: dict[str, Any], _request_id: str) -> dict[str, Any]:
+        """Take the job; the person interrupts right after."""
+        self.interruption.requested = True
+        return {**job, "status": {"state": "RUNNING"}}
+
+    def get_job(self, _job_id: str) -> dict[str, Any]:
+        """Be out of reach."""
+        raise TransportError("no route")
+
+    def get_template(self, template: str) -> dict[str, Any]:
+        """The template."""
+        return {"id": template}
+
+    def instantiate(self, _template: str, _parameters: dict[str, str], _request_id: str) -> dict[str, Any]:
+        """Answer the run there is."""
+        return self.operation
+
+    def operation_name(self, name: str) -> str:
+        """The full name."""
+        return name
+
+    def get_operation(self, _name: str) -> dict[str, Any]:
+        """Answer until the cancellation."""
+        if self.cancelled:
+            raise TransportError("no route")
+        self.interruption.requested = True
+        return self.operation
+
+    def cancel_job(self, job_id: str) -> None:
+        """Note it."""
+        self.cancelled.append(job_id)
+
+    def cancel_operation(self, name: str) -> None:
+        """Note it."""
+        self.cancelled.append(name)
+
+
+def operation(state: str, age: timedelta) -> dict[str, Any]:
+    """A workflow's operation that started some time ago."""
+    start = (datetime.now(UTC) - age).isoformat().replace("+00:00", "Z")
+    metadata = {"@type": "type.googleapis.com/google.cloud.dataproc.v1.WorkflowMetadata", "graph": {}}
+    return {"name": "projects/p/regions/r/operations/o1", "metadata": {**metadata, "state": state, "startTime": start}}
+
+
+def check_unknown_end(error: RunFailedError, next_step: str) -> None:
+    """The message says that the cancellation was sent, that its outcome is unknown, and what to do."""
+    assert "a cancel was sent, and its outcome is unknown: no route" in str(error)
+    assert next_step in str(error)
+    assert "goes on without us" not in str(error)
+
+
+def test_a_job_whose_cancellation_cannot_be_followed_does_not_go_on_without_us() -> None:
+    api, silent = Api(), Silent()
+    job = {"placement": {"clusterName": "c"}, "pysparkJob": {"mainPythonFileUri": "gs://b/x.py"}}
+    runner = JobRunner(api, silent, silent, api.interruption, LIMITS)
+    with pytest.raises(RunInterruptedError) as failure:
+        runner.run({"job": job, "job_id": "j1", "state": "finished"})
+    assert api.cancelled == ["j1"]
+    check_unknown_end(failure.value, "gcloud dataproc jobs describe j1 --region=r --project=p")
+    assert failure.value.result["changed"] is True
+
+
+def test_a_workflow_whose_cancellation_cannot_be_followed_does_not_go_on_without_us() -> None:
+    api, silent = Api(operation("RUNNING", timedelta(0))), Silent()
+    runner = WorkflowRunner(api, silent, silent, api.interruption, LIMITS)
+    with pytest.raises(RunInterruptedError) as failure:
+        runner.run({"operation": "o1", "state": "finished"})
+    assert api.cancelled == ["projects/p/regions/r/operations/o1"]
+    check_unknown_end(failure.value, "gcloud dataproc operations describe o1 --region=r --project=p")
+
+
+@pytest.mark.parametrize(
+    ("state", "age", "changed"),
+    [
+        ("RUNNING", timedelta(minutes=3), False),
+        ("RUNNING", timedelta(0), True),
+        ("PENDING", timedelta(minutes=3), True),
+    ],
+)
+def test_joining_a_run_that_was_under_way_changes_nothing(state: str, age: timedelta, *, changed: bool) -> None:
+    api, silent = Api(operation(state, age)), Silent()
+    runner = WorkflowRunner(api, silent, silent, api.interruption, LIMITS)
+    result = runner.run({"template": "t", "request_id": REQUEST_ID, "state": "started"})
+    assert result["changed"] is changed
