@@ -71,7 +71,8 @@ def test_a_large_upload_asks_before_it_begins() -> None:
 
 def test_a_part_is_bounded_and_stops_when_the_lock_is_lost() -> None:
     seen: dict[str, Any] = {}
-    tree = TreeStorage(type("Recorder", (), {"request": lambda _self, *_args, **options: seen.update(options)})(), "b", "p/")
+    recorder = type("Recorder", (), {"request": lambda _self, *_args, **options: seen.update(options)})()
+    tree = TreeStorage(recorder, "b", "p/")
     tree._put("session", "bytes 0-4/5", b"hello", None)
     assert seen["timeout"] == 30.0
     body = seen["data"]()
