@@ -10,6 +10,8 @@ version_added: 0.1.0
 description:
   - Walks directories and returns each text file with the address its content has in a bucket,
     C(gs://BUCKET/SHA256/FILE NAME). Nothing is uploaded or asked.
+  - A Python package right below a directory (it has an C(__init__.py)) is one artefact, a zip archive that Python can
+    import from, with the same bytes on every machine.
   - Leaves out what a run leaves behind (C(__pycache__), hidden files) and Markdown.
 options:
   _terms:
@@ -54,6 +56,11 @@ _list:
       sample: gs://acme-artifacts/9f86d0.../flights_etl.py
     content:
       description: The file's text.
+      returned: for files and rendered texts
+      type: str
+    content_base64:
+      description: The archive in base64.
+      returned: for packages
       type: str
 """
 

@@ -55,39 +55,66 @@ def scan_directory(source: str, exclude: Sequence[str], object_prefix: str) -> d
 
 
 def wanted_from_content(
-    content: Mapping[str, object], exclude: Sequence[str], object_prefix: str
+    content: Mapping[str, object],
+    exclude: Sequence[str],
+    object_prefix: str,
+    content_base64: Mapping[str, object] | None = None,
 ) -> dict[str, WantedFile]:
-    """Return the files of a map {relative name: text}; ValidationError lists every bad name and value at once."""
+    """Return the files of a map {relative name: text} and of one {relative name: base64 of the bytes}.
+
+    ValidationError lists every bad name and value at once.
+    """
     excluded = PatternList(exclude)
     problems = []
-    wanted = {}
-    for name, text in sorted(content.items(), key=lambda item: str(item[0])):
-        if not isinstance(name, str):
-            problems.append(
-                f"content key {name!r} is of type {type(name).__name__}, expected a relative name; "
-                f"did you mean '{name}' in quotes?"
-            )
-            continue
-        if excluded.matches(name):
-            continue
-        problem = name_problem(name, object_prefix)
-        if problem:
-            problems.append(f"content key {_printable(name)} {problem}")
-        elif not isinstance(text, str):
-            problems.append(
-                f"content[{name!r}] is of type {type(text).__name__}, expected the text of the file; "
-                "did you mean to add `| to_json` or `| to_nice_yaml`?"
-            )
-        else:
-            data = text.encode()
-            wanted[name] = WantedFile(name=name, size=len(data), md5=md5_base64(data), data=data)
-    for name in wanted:
-        for folder in folders_of(name):
-            if folder in wanted:
-                problems.append(f"content has both {folder!r} and {name!r}: a file and a folder of the same name")
+    wanted: dict[str, WantedFile] = {}
+    sources = [("content", _text_bytes, content), ("content_base64", _decoded, content_base64 or {})]
+    for option, to_bytes, files in sources:
+        for name, value in sorted(files.items(), key=lambda item: str(item[0])):
+            if not isinstance(name, str):
+                problems.append(
+                    f"{option} key {name!r} is of type {type(name).__name__}, expected a relative name; "
+                    f"did you mean '{name}' in quotes?"
+                )
+                continue
+            if excluded.matches(name):
+                continue
+            problem = name_problem(name, object_prefix)
+            if problem:
+                problems.append(f"{option} key {_printable(name)} {problem}")
+            elif name in wanted:
+                problems.append(f"content and content_base64 both have {name!r}; expected each name once")
+            else:
+                try:
+                    data = to_bytes(value)
+                except ValueError as error:
+                    problems.append(f"{option}[{name!r}] {error}")
+                else:
+                    wanted[name] = WantedFile(name=name, size=len(data), md5=md5_base64(data), data=data)
+    problems += [
+        f"content has both {folder!r} and {name!r}: a file and a folder of the same name"
+        for name in wanted
+        for folder in folders_of(name)
+        if folder in wanted
+    ]
     if problems:
         raise ValidationError(problems)
     return wanted
+
+
+def _text_bytes(value: object) -> bytes:
+    if not isinstance(value, str):
+        raise ValueError(
+            f"is of type {type(value).__name__}, expected the text of the file; "
+            "did you mean to add `| to_json` or `| to_nice_yaml`?"
+        )
+    return value.encode()
+
+
+def _decoded(value: object) -> bytes:
+    try:
+        return base64.b64decode(value, validate=True)
+    except (TypeError, ValueError):
+        raise ValueError("is not base64, expected the bytes of the file in base64") from None
 
 
 def md5_base64(data: bytes) -> str:

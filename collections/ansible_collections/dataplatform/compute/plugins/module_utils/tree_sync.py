@@ -49,6 +49,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "prefix": {"type": "str", "required": True},
     "source": {"type": "path"},
     "content": {"type": "dict"},
+    "content_base64": {"type": "dict"},
     "owner": {"type": "str", "default": "dataplatform-compute"},
     "delete": {"type": "bool", "default": True},
     "order": {"type": "list", "elements": "str", "default": []},
@@ -122,8 +123,10 @@ def _checked_prefix(params: dict[str, Any]) -> str:
 
 def _wanted(params: dict[str, Any], prefix: str) -> dict[str, WantedFile]:
     """Read the source; an empty directory is refused, because it would empty the tree."""
-    if params["content"] is not None:
-        return wanted_from_content(params["content"], params["exclude"], prefix)
+    if params["source"] is None:
+        return wanted_from_content(
+            params["content"] or {}, params["exclude"], prefix, content_base64=params["content_base64"]
+        )
     wanted = scan_directory(params["source"], params["exclude"], prefix)
     if not wanted:
         raise ValidationError(
@@ -215,5 +218,8 @@ def _result(storage: TreeStorage, plan: TreePlan, *, with_diff: bool) -> dict[st
 DEFINITION = TaskDefinition(
     argument_spec=add_common_arguments(ARGUMENTS),
     run=run,
-    constraints={"mutually_exclusive": [("source", "content")], "required_one_of": [("source", "content")]},
+    constraints={
+        "mutually_exclusive": [("source", "content"), ("source", "content_base64")],
+        "required_one_of": [("source", "content", "content_base64")],
+    },
 )

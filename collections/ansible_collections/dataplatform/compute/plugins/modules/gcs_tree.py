@@ -47,7 +47,12 @@ options:
   content:
     description:
       - The files themselves, for rendered artefacts. Keys are relative names, values their text (written as UTF-8).
-      - Exactly one of O(source) and O(content) is needed.
+      - O(source) excludes it; one of O(source), O(content) and O(content_base64) is needed.
+    type: dict
+  content_base64:
+    description:
+      - Files that are not text, such as archives. Keys are relative names, values their bytes in base64.
+      - May stand beside O(content); a name is in one of them only.
     type: dict
   owner:
     description:

@@ -4,7 +4,11 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -47,6 +51,39 @@ def test_what_runs_leave_behind_and_documentation_stay_out(tmp_path: Path) -> No
 def test_directories_that_do_not_exist_are_empty_and_rendered_texts_join(tmp_path: Path) -> None:
     assert names({"init-actions": tmp_path / "none"}) == []
     assert names({"init-actions": tmp_path / "none"}, table="{}") == ["table"]
+
+
+def package_in(root: Path) -> Path:
+    """A directory with a package of two modules beside a script."""
+    for name, text in {
+        "tool/__init__.py": "",
+        "tool/inner/__init__.py": "",
+        "tool/inner/deep.py": "answer = 42\n",
+        "run.py": "import tool\n",
+    }.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return root
+
+
+def test_a_package_is_one_archive_that_python_imports_from(tmp_path: Path) -> None:
+    entries = {
+        entry["name"]: entry for entry in list_artifacts({"jobs": str(package_in(tmp_path / "jobs"))}, "bucket", {})
+    }
+    assert list(entries) == ["jobs/run.py", "jobs/tool.zip"]
+    archive = tmp_path / "tool.zip"
+    archive.write_bytes(base64.b64decode(entries["jobs/tool.zip"]["content_base64"]))
+    assert entries["jobs/tool.zip"]["object"] == f"{hashlib.sha256(archive.read_bytes()).hexdigest()}/tool.zip"
+    command = [sys.executable, "-c", "from tool.inner.deep import answer; print(answer)"]
+    environment = {**os.environ, "PYTHONPATH": str(archive)}
+    assert subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout == "42\n"
+
+
+def test_when_a_package_was_checked_out_does_not_change_its_address(tmp_path: Path) -> None:
+    first, second = (package_in(tmp_path / name) for name in ("first", "second"))
+    os.utime(second / "tool" / "__init__.py", (0, 0))
+    (second / "tool" / "__init__.py").chmod(0o755)
+    assert list_artifacts({"jobs": str(first)}, "b", {}) == list_artifacts({"jobs": str(second)}, "b", {})
 
 
 def test_every_file_that_is_not_text_is_reported(tmp_path: Path) -> None:

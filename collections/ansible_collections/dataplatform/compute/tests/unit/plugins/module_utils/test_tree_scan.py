@@ -178,3 +178,18 @@ def test_a_key_that_is_no_text_is_reported_with_the_others() -> None:
 def test_content_with_a_file_and_a_folder_of_one_name_is_refused() -> None:
     with pytest.raises(ValidationError, match="both 'a' and 'a/b'"):
         tree_scan.wanted_from_content({"a": "x", "a/b": "y"}, [], "")
+
+
+def test_bytes_in_base64_stand_beside_texts() -> None:
+    found = tree_scan.wanted_from_content({"a": "hello"}, [], "", {"b.zip": "AP8="})
+    assert {name: file.data for name, file in found.items()} == {"a": b"hello", "b.zip": b"\x00\xff"}
+
+
+def test_what_is_not_base64_and_names_given_twice_are_refused() -> None:
+    with pytest.raises(ValidationError) as caught:
+        tree_scan.wanted_from_content({"a": "x"}, [], "", {"a": "AP8=", "b": "not base64!", "c": 3})
+    assert caught.value.problems == [
+        "content and content_base64 both have 'a'; expected each name once",
+        "content_base64['b'] is not base64, expected the bytes of the file in base64",
+        "content_base64['c'] is not base64, expected the bytes of the file in base64",
+    ]
