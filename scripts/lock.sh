@@ -16,3 +16,4 @@ lock() {
 lock bootstrap 3.9 "$@"
 lock controller 3.12 "$@"
 lock cluster-environment 3.11 "$@"
+lock spark 3.11 "$@"

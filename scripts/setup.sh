@@ -1,18 +1,22 @@
 #!/usr/bin/env bash
-# Prepare this checkout: Debian packages, the controller's .venv, and the cluster's Python environment.
+# Prepare this checkout: Debian packages, the controller's .venv, and what localcloud's cluster nodes have: the cluster's
+# Python environment, Hadoop's YARN and Spark.
 #
 #   scripts/setup.sh                     what `make setup` runs; safe to run twice, does nothing when all is in place
 #   PYTHON=/path/to/python scripts/setup.sh   use this Python (>= 3.12) for the controller
 #
-# Everything is installed from hashed locks. The controller's tools land in .venv/bin. The cluster environment is shared
-# by all checkouts with the same lock, in ${XDG_CACHE_HOME:-~/.cache}/dataplatform-compute.
+# Everything is installed from hashed locks. The controller's tools land in .venv/bin. What nodes have is shared by all
+# checkouts with the same locks, in ${XDG_CACHE_HOME:-~/.cache}/dataplatform-compute.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly controller_python=3.12
 readonly cluster_python=3.11
-# rclone is a peer in the benchmarks; the rest is needed to install anything at all.
-readonly debian_packages=(ca-certificates git make python3-venv rclone)
+# rclone is a peer in the benchmarks; Java runs YARN and Spark, Maven fetches YARN (the JDK also compiles the load
+# generator of the tests); the rest is needed to install anything at all.
+readonly debian_packages=(
+  ca-certificates git make python3-venv rclone openjdk-17-jdk-headless maven
+)
 
 say() { echo "setup: $*"; }
 
@@ -88,22 +92,25 @@ setup_controller() {
   echo "${wanted}" > "${stamp}"
 }
 
-setup_cluster_environment() {
-  local cache home
+# install_for_nodes NAME LINK_TARGET: an environment of its own for requirements/NAME.txt in the cache; the link NAME in the
+# cache points to LINK_TARGET in it ("." for the environment itself).
+install_for_nodes() {
+  local name=$1 link_target=$2 cache home python
   cache="${XDG_CACHE_HOME:-${HOME}/.cache}/dataplatform-compute"
-  home="${cache}/cluster-environment-$(sha256sum requirements/cluster-environment.txt | cut -c1-16)"
+  home="${cache}/${name}-$(sha256sum "requirements/${name}.txt" | cut -c1-16)"
   if [[ ! -f "${home}/complete" ]]; then
-    local python
     python="$(find_python "${cluster_python}" yes)"
-    say "cluster environment: ${home} with ${python}"
-    install_environment "${home}" "${python}" requirements/cluster-environment.txt
+    say "${name}: ${home} with ${python}"
+    install_environment "${home}" "${python}" "requirements/${name}.txt"
     touch "${home}/complete"
   fi
-  ln -sfn "${home}" "${cache}/cluster-environment"
+  ln -sfn "$(realpath "${home}/${link_target}")" "${cache}/${name}"
 }
 
 install_debian_packages
 uv="$(scripts/find_uv.sh)"
 setup_controller
-setup_cluster_environment
+install_for_nodes cluster-environment .
+install_for_nodes spark "lib/python${cluster_python}/site-packages/pyspark"
+scripts/hadoop.sh
 say "ready; tools are in .venv/bin"

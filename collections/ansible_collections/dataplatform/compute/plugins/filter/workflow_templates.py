@@ -35,6 +35,12 @@ options:
     description: The key that encrypts job arguments.
     type: str
     required: true
+  launcher:
+    description:
+      - What the driver of every job is told, with the keys C(sizes) (the fact C(platform_sizes)), C(prices)
+        (C(platform_prices)), C(run_directory) (where run records go) and C(account) (who runs the script, or null).
+    type: dict
+    required: true
   placeholders:
     description: Values of C(${name}) in arguments.
     type: dict
@@ -44,7 +50,8 @@ author:
 
 EXAMPLES = r"""
 resources: "{{ platform_workloads | dataplatform.compute.workflow_templates(
-  clusters=configs, teams=platform_teams, artifact_uris=artifacts_uris, labels=labels, kms_key=platform_kms_key) }}"
+  clusters=configs, teams=platform_teams, artifact_uris=artifacts_uris, labels=labels, kms_key=platform_kms_key,
+  launcher={'sizes': platform_sizes, 'prices': platform_prices, 'run_directory': 'gs://bucket/runs'}) }}"
 """
 
 RETURN = r"""

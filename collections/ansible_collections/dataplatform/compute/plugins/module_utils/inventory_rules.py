@@ -16,6 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.dataplatform.compute.plugins.module_utils import (
+    inventory_rules_queues as queues,
+)
+from ansible_collections.dataplatform.compute.plugins.module_utils import (
     inventory_rules_references as references,
 )
 from ansible_collections.dataplatform.compute.plugins.module_utils import (
@@ -49,6 +52,7 @@ _RULES: tuple[tuple[Rule, tuple[str, ...]], ...] = (
     (sizes.check_cluster_bounds, ("platform_sizes",)),
     (sizes.check_autoscaling_bounds, ("platform_autoscaling_policies", "platform_sizes")),
     (sizes.check_lifetimes, ("platform_cluster_templates",)),
+    (sizes.check_workload_workers, ("platform_workloads", "platform_sizes")),
     (sizes.check_workload_timeouts, ("platform_workloads", "platform_cluster_templates")),
 )
 
@@ -56,6 +60,8 @@ _RULES: tuple[tuple[Rule, tuple[str, ...]], ...] = (
 # one field at a time, so they also hold for entries in which the schema found something else.
 _REFERENCES: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("platform_users", ("team",), "platform_teams"),
+    ("platform_queues", ("users",), "platform_users"),
+    ("platform_queues", ("teams",), "platform_teams"),
     ("platform_cluster_templates", ("node",), "platform_sizes.nodes"),
     ("platform_cluster_templates", ("autoscaling", "own"), "platform_autoscaling_policies"),
     ("platform_cluster_templates", ("autoscaling", "shared"), "platform_autoscaling_policies"),
@@ -94,6 +100,10 @@ def check_inventory(
     for fact, field, target in _REFERENCES:
         if target in names:
             located += references.check_names_exist(fact, _entries(facts, fact), field, target, names[target])
+    priorities, users = _entries(facts, "platform_queues"), _entries(facts, "platform_users")
+    located += queues.check_queues_name_somebody(priorities)
+    located += queues.check_users_have_a_queue(users, _entries(facts, "platform_teams"), priorities)
+    located += queues.check_workload_rights(_entries(facts, "platform_workloads"), priorities, users)
     located += references.check_placeholders(_entries(facts, "platform_workloads"))
     located += references.check_schedules(_entries(facts, "platform_workloads"))
     if jobs_directory is not None:

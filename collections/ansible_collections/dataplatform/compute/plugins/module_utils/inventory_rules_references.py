@@ -36,20 +36,18 @@ _CRON_PART = re.compile(r"(?:(\*)|([0-9a-z]+)(?:-([0-9a-z]+))?)(?:/([0-9]+))?")
 def check_names_exist(
     fact: str, entries: dict[str, Any], field: tuple[str, ...], target: str, names: list[str]
 ) -> Located:
-    """Every entry's ``field``, where it is a text, names an entry of ``target``."""
+    """Every entry's ``field``, where it is a text or a list of texts, names entries of ``target``."""
+    known = ", ".join(sorted(map(str, names))) or "none is defined"
     for name, entry in entries.items():
         value: Any = entry
         for key in field:
             value = value.get(key) if isinstance(value, dict) else None
-        if isinstance(value, str) and value not in names:
-            path: KeyPath = (fact, name, *field)
-            known = ", ".join(sorted(map(str, names))) or "none is defined"
-            yield (
-                path,
-                Finding(
-                    format_key(path), repr(value), f"expected one of {target}: {known}", closest_match(value, names)
-                ),
-            )
+        path: KeyPath = (fact, name, *field)
+        named = {(*path, index): item for index, item in enumerate(value)} if isinstance(value, list) else {path: value}
+        for place, item in named.items():
+            if isinstance(item, str) and item not in names:
+                expected = f"expected one of {target}: {known}"
+                yield place, Finding(format_key(place), repr(item), expected, closest_match(item, names))
 
 
 def check_scripts_exist(workloads: dict[str, Any], jobs_directory: Path) -> Located:

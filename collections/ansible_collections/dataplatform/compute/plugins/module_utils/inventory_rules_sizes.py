@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ansible_collections.dataplatform.compute.plugins.module_utils.inventory_source import Finding, KeyPath, format_key
+from ansible_collections.dataplatform.compute.plugins.module_utils.launcher import workflow_seconds
 
 Located = Iterator[tuple[KeyPath, Finding]]
 
@@ -132,8 +133,12 @@ def check_workload_timeouts(workloads: dict[str, Any], templates: dict[str, Any]
         if not template:
             continue
         maximum = seconds(template["config"]["lifecycleConfig"]["autoDeleteTtl"])
-        if workload["timeout"] >= maximum:
-            expected = f"expected less than autoDeleteTtl of the template {workload['template']}, {maximum}"
+        longest = workflow_seconds(workload)
+        if longest >= maximum:
+            expected = (
+                f"expected less: with waiting in the queue a run may take {longest} s, and autoDeleteTtl of the "
+                f"template {workload['template']} deletes its cluster after {maximum} s"
+            )
             yield _at(("platform_workloads", name, "timeout"), workload["timeout"], expected)
 
 
@@ -144,3 +149,19 @@ def seconds(duration: str) -> int:
 
 def _at(path: KeyPath, value: object, expected: str) -> tuple[KeyPath, Finding]:
     return path, Finding(format_key(path), repr(value), expected)
+
+
+def check_workload_workers(workloads: dict[str, Any], sizes: dict[str, Any]) -> Located:
+    """A workload asks for no fewer workers at most than at least, and for no more at least than its owner may have.
+
+    More at most than the owner may have is fine: the driver grants the limit and says so.
+    """
+    limit = sizes["user"]["workers"]
+    for name, workload in workloads.items():
+        workers = workload.get("workers") or {}
+        least, most = workers.get("min", 0), workers.get("max", limit)
+        path: KeyPath = ("platform_workloads", name, "workers", "min")
+        if least > most:
+            yield _at(path, least, f"expected at most {most}, the workload's own max")
+        elif least > limit:
+            yield _at(path, least, f"expected at most {limit}, the workers a user may have (platform_sizes.user)")

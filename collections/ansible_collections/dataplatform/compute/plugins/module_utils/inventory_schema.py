@@ -83,15 +83,21 @@ _WORKLOAD_NAME = _text(
     r"^[a-z][a-z0-9-]{1,33}[a-z0-9]$",
     "expected a name of 3 to 35 of a-z, 0-9 and '-', a letter first, no '-' at the end",
 )
-# No '.' in a user name: YARN writes it as _dot_ in queue names.
+# No '.' in a user name: YARN writes it as _dot_ in queue names. Daemons and drivers run as root and yarn: if these had
+# a right to a queue, an application that lost its owner would run there.
 _USER_NAME = _text(
-    r"^[a-z][a-z0-9_-]{0,30}$", "expected an account name: up to 31 of a-z, 0-9, '_' and '-', a letter first"
+    r"^(?!(root|yarn)$)[a-z][a-z0-9_-]{0,30}$",
+    "expected the account name of a person: up to 31 of a-z, 0-9, '_' and '-', a letter first, not root or yarn",
 )
+# The FairScheduler makes root and root.default by itself.
 _QUEUE_NAME = _text(
-    r"^[a-z][a-z0-9_-]{0,30}$", "expected a queue name: up to 31 of a-z, 0-9, '_' and '-', a letter first"
+    r"^(?!(root|default)$)[a-z][a-z0-9_-]{0,30}$",
+    "expected a queue name: up to 31 of a-z, 0-9, '_' and '-', a letter first, not root or default",
 )
 _IMAGE = _text(r"^2\.3\.[0-9]+-debian12$", "expected a full pin such as 2.3.10-debian12")
 _DURATION = _text(r"^[0-9]+s$", "expected seconds with an s, such as 600s")
+_SECONDS = {"type": "integer", "minimum": 60, "maximum": 86400, "x-expected": "expected seconds, 60 to 86400"}
+_PRICE = {"type": "number", "exclusiveMinimum": 0, "x-expected": "expected an amount above 0"}
 _SENTENCE = {"type": "string", "minLength": 1, "x-expected": "expected a text that is not empty"}
 _MEMORY = {
     "type": "integer",
@@ -100,6 +106,12 @@ _MEMORY = {
     "x-expected": "expected MiB in full 1024 (YARN rounds up)",
 }
 _COUNT = {"type": "integer", "minimum": 1, "x-expected": "expected a whole number from 1"}
+_WEIGHT = {
+    "type": "number",
+    "exclusiveMinimum": 0,
+    "maximum": 1000,
+    "x-expected": "expected a number above 0, at most 1000",
+}
 _INSTANCES = {"type": "integer", "minimum": 0, "x-expected": "expected a whole number from 0"}
 
 _GROUP_POLICY = _object({"maxInstances": _INSTANCES}, {"minInstances": _INSTANCES, "weight": _INSTANCES})
@@ -112,6 +124,15 @@ _CLUSTER_CONFIG = {
         "gceClusterConfig": {"type": "object", "properties": {"zoneUri": _ZONE}},
     },
 }
+
+_QUEUE = _object(
+    {"weight": _WEIGHT},
+    {
+        "users": {"type": "array", "items": {"type": "string"}, "uniqueItems": True},
+        "teams": {"type": "array", "items": {"type": "string"}, "uniqueItems": True},
+        "preemption": _object({}, {"timeout": _COUNT, "preemptible": {"type": "boolean"}}),
+    },
+)
 
 _WORKLOAD = _object(
     {
@@ -136,6 +157,9 @@ _WORKLOAD = _object(
             "items": {"type": "string", "x-expected": "expected a text; put numbers in quotes"},
         },
         "schedule": {"type": ["string", "null"]},
+        "workers": _object({}, {"min": _INSTANCES, "max": _COUNT}),
+        "queue_timeout": _SECONDS,
+        "idle_timeout": _SECONDS,
     },
 )
 
@@ -164,6 +188,20 @@ FACTS: dict[str, dict[str, Any]] = {
     "platform_service_account": _SERVICE_ACCOUNT,
     "platform_kms_key": _KMS_KEY,
     "platform_buckets": _object(dict.fromkeys(("artifacts", "data", "staging", "temp"), _BUCKET)),
+    "platform_prices": _object(
+        {
+            "currency": _text(r"^[A-Z]{3}$", "expected a currency such as USD"),
+            "vcore_hour": _PRICE,
+            "gib_hour": _PRICE,
+            "as_of": _text(r"^20[0-9]{2}-[0-9]{2}-[0-9]{2}$", "expected a date in quotes, such as '2026-11-23'"),
+            "source": _SENTENCE,
+        }
+    ),
+    "platform_job_account": {
+        "type": ["string", "null"],
+        "pattern": r"^([a-z_][a-z0-9_-]{0,31}|[0-9]+)$",
+        "x-expected": "expected an account name or number on the nodes, or null",
+    },
     "platform_pins": _object({"dataproc_image": _IMAGE}),
     "platform_sizes": _object(
         {
@@ -173,11 +211,11 @@ FACTS: dict[str, dict[str, Any]] = {
             ),
             "worker": _object({"memory_mb": _MEMORY, "vcores": _COUNT}),
             "application_master": _object({"memory_mb": _MEMORY, "vcores": _COUNT}),
-            "user": _object({"workers": _COUNT, "memory_mb": _MEMORY, "vcores": _COUNT}),
+            "user": _object({"workers": _COUNT, "memory_mb": _MEMORY, "vcores": _COUNT, "applications": _COUNT}),
             "cluster": _object({"workers_min": _COUNT, "workers_max": _COUNT}),
         }
     ),
-    "platform_queues": _map(_QUEUE_NAME, _object({"weight": _COUNT})),
+    "platform_queues": _map(_QUEUE_NAME, _QUEUE),
     "platform_teams": _map(_LABEL_VALUE, _object({"cost_center": _LABEL_VALUE}, {"description": _SENTENCE})),
     "platform_users": _map(_USER_NAME, _object({"team": {"type": "string"}})),
     "platform_autoscaling_policies": _map(
@@ -213,8 +251,10 @@ _TYPE_NAMES = {
 }
 
 
-def schema_findings(facts: dict[str, Any]) -> Iterator[tuple[KeyPath, Finding]]:
-    """Check every fact against its schema and yield (key path, finding) for each violation.
+def schema_findings(
+    facts: dict[str, Any], schemas: dict[str, dict[str, Any]] | None = None
+) -> Iterator[tuple[KeyPath, Finding]]:
+    """Check every fact of ``schemas`` (all of :data:`FACTS`) and yield (key path, finding) for each violation.
 
     Facts that are absent and not optional are violations too. A required key that is missing beside an unknown key that
     looks like it is reported once, as the misspelling.
@@ -224,7 +264,7 @@ def schema_findings(facts: dict[str, Any]) -> Iterator[tuple[KeyPath, Finding]]:
             "Python libraries are missing: jsonschema. "
             "Install it into the Python that runs Ansible: pip install jsonschema"
         )
-    for name, schema in FACTS.items():
+    for name, schema in (FACTS if schemas is None else schemas).items():
         if name not in facts:
             if name not in OPTIONAL_FACTS:
                 yield (name,), Finding(name, "", "expected in the inventory, but it is not set")
@@ -288,6 +328,8 @@ def _expected(violation: SchemaViolation) -> str:
         return f"expected {' or '.join(_TYPE_NAMES[name] for name in names)}"
     if violation.validator in ("minProperties", "minItems"):
         return "expected at least one entry"
+    if violation.validator == "uniqueItems":
+        return "expected every name once"
     return violation.message
 
 

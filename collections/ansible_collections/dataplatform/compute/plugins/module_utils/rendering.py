@@ -9,6 +9,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.dataplatform.compute.plugins.module_utils.errors import ValidationError
+from ansible_collections.dataplatform.compute.plugins.module_utils.launcher import (
+    DRIVER,
+    PACKAGE,
+    launcher_arguments,
+    workflow_seconds,
+)
 from ansible_collections.dataplatform.compute.plugins.module_utils.near_miss import closest_match
 from ansible_collections.dataplatform.compute.plugins.module_utils.placeholders import fill
 
@@ -63,6 +69,7 @@ def cluster_configs(
             "yarn:yarn.nodemanager.resource.memory-mb": str(node["yarn_memory_mb"]),
             "yarn:yarn.nodemanager.resource.cpu-vcores": str(node["yarn_vcores"]),
             "yarn:yarn.scheduler.maximum-allocation-mb": str(node["yarn_memory_mb"]),
+            "yarn:yarn.scheduler.maximum-allocation-vcores": str(node["yarn_vcores"]),
         }
         derived["softwareConfig"] = {"properties": properties}
         if actions:
@@ -112,12 +119,14 @@ def workflow_templates(
     artifact_uris: Mapping[str, str],
     labels: Mapping[str, str],
     kms_key: str,
+    launcher: Mapping[str, Any],
     placeholders: Mapping[str, str] | None = None,
 ) -> list[dict[str, Any]]:
     """Return the WorkflowTemplate bodies, one per workload, by id.
 
     A workload of its own cluster brings the cluster with it (Dataproc deletes it after the run); one of a shared
-    cluster selects it by label. ``placeholders`` are the values of ``${...}`` in arguments.
+    cluster selects it by label. ``launcher``: the settings of :func:`launcher_arguments`; ``placeholders``: the values
+    of ``${...}`` in arguments.
     """
     bodies = []
     for name in sorted(workloads):
@@ -141,10 +150,16 @@ def workflow_templates(
         else:
             shared = {key: labels[key] for key in ("managed-by", "environment") if key in labels}
             where = {"clusterSelector": {"clusterLabels": cluster_labels(template, placement, shared)}}
-        script = f"jobs/{workload['script']}"
         job = {
-            "mainPythonFileUri": _uri(script, artifact_uris, f"platform_workloads.{name}.script"),
-            "args": [fill(argument, placeholders or {}) for argument in workload.get("arguments", [])],
+            "mainPythonFileUri": _uri(DRIVER, artifact_uris, "artifacts_sources.jobs"),
+            "pythonFileUris": [_uri(PACKAGE, artifact_uris, "artifacts_sources.jobs")],
+            "args": launcher_arguments(
+                name,
+                workload,
+                script_uri=_uri(f"jobs/{workload['script']}", artifact_uris, f"platform_workloads.{name}.script"),
+                script_arguments=[fill(argument, placeholders or {}) for argument in workload.get("arguments", [])],
+                settings=launcher,
+            ),
             "properties": {"spark.yarn.queue": f"root.{workload['priority']}"},
         }
         bodies.append(
@@ -153,7 +168,7 @@ def workflow_templates(
                 "labels": run_labels,
                 "placement": where,
                 "jobs": [{"stepId": "run", "labels": run_labels, "pysparkJob": job}],
-                "dagTimeout": f"{workload['timeout']}s",
+                "dagTimeout": f"{workflow_seconds(workload)}s",
                 "encryptionConfig": {"kmsKey": kms_key},
             }
         )

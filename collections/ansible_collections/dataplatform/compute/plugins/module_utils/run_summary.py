@@ -60,6 +60,8 @@ def _job_lines(job: Mapping[str, Any]) -> list[str]:
         lines.append(_fact("YARN", f"{usage['memory_mb_seconds']} MiB s, {usage['vcore_seconds']} vcore s"))
     if output := output_location(body):
         lines.append(_fact("Output", output))
+    if record := run_record_location(body, job["job_id"]):
+        lines.append(_fact("Record", record))
     if job["driver_output_uri"]:
         lines.append(_fact("Log", f"{job['driver_output_uri']}.*"))
     return lines
@@ -84,13 +86,23 @@ def yarn_queue(job: Mapping[str, Any]) -> str:
 
 def output_location(job: Mapping[str, Any]) -> str:
     """Where the job was told to write, if one of its arguments is ``--output``."""
+    return _option(job, "--output")
+
+
+def run_record_location(job: Mapping[str, Any], job_id: str) -> str:
+    """Where the driver leaves the run record (workers, tasks, cost) and, beside it, Dask's performance report."""
+    directory = _option(job, "--run-directory")
+    return f"{directory}/{job_id}/" if directory else ""
+
+
+def _option(job: Mapping[str, Any], option: str) -> str:
     for name, body in job.items():
         if name.endswith("Job") and isinstance(body, Mapping):
             arguments = iter(body.get("args") or [])
             for argument in arguments:
-                if argument == "--output":
+                if argument == option:
                     return next(arguments, "")
-                if argument.startswith("--output="):
+                if argument.startswith(f"{option}="):
                     return argument.partition("=")[2]
     return ""
 

@@ -27,17 +27,23 @@ platform_network:
 platform_service_account: dataproc-node@acme-data-test.iam.gserviceaccount.com
 platform_kms_key: projects/acme-data-test/locations/europe-west1/keyRings/ring/cryptoKeys/key
 platform_buckets: {artifacts: acme-artifacts, data: acme-data, staging: acme-staging, temp: acme-temp}
+platform_prices:
+  {currency: USD, vcore_hour: 0.05, gib_hour: 0.005, as_of: "2026-11-23", source: a price list}
+platform_job_account: yarn
 platform_pins: {dataproc_image: 2.3.10-debian12}
 platform_sizes:
   nodes:
     n2-standard-4: {memory_mb: 16384, cores: 4, yarn_memory_mb: 13312, yarn_vcores: 5}
   worker: {memory_mb: 12288, vcores: 4}
   application_master: {memory_mb: 1024, vcores: 1}
-  user: {workers: 3, memory_mb: 43008, vcores: 13}
+  user: {workers: 3, memory_mb: 43008, vcores: 13, applications: 1}
   cluster: {workers_min: 2, workers_max: 10}
-platform_queues: {normal: {weight: 3}, low: {weight: 1}}
-platform_teams: {growth: {cost_center: cc-2}}
-platform_users: {ada: {team: growth}}
+platform_queues:
+  critical: {weight: 8, users: [grace], preemption: {timeout: 30, preemptible: false}}
+  normal: {weight: 3, teams: [growth, platform], preemption: {timeout: 120}}
+  low: {weight: 1, teams: [growth, platform]}
+platform_teams: {growth: {cost_center: cc-2}, platform: {cost_center: cc-3}}
+platform_users: {ada: {team: growth}, grace: {team: platform}}
 platform_autoscaling_policies:
   own-spot:
     workerConfig: {minInstances: 2, maxInstances: 2}

@@ -73,7 +73,7 @@ CASES = [
     ("platform_pins/dataproc_image", "2.2.10-debian12", "platform_pins.dataproc_image", "2.3.", ""),
     ("platform_network/dns_zone", "corp", "platform_network.dns_zone", "corp.internal", ""),
     ("platform_network/tags", ["Node"], "platform_network.tags[0]", "a letter first", ""),
-    ("platform_queues/Normal", {"weight": 1}, "platform_queues.Normal", "queue name", ""),
+    ("platform_queues/Normal", {"weight": 1, "users": []}, "platform_queues.Normal", "queue name", ""),
     ("platform_users/ada.l", {"team": "growth"}, "platform_users.ada.l", "account name", ""),
     ("platform_teams/growth/cost_center", "CC", "platform_teams.growth.cost_center", "label value", ""),
     ("platform_autoscaling_policies/-x", sound_facts()["platform_autoscaling_policies"]["shared"],
@@ -109,6 +109,24 @@ CASES = [
     ("platform_workloads/flights/script", "../outside.py", "platform_workloads.flights.script", "under jobs/", ""),
     ("platform_workloads/flights/arguments", ["gs://${dat_bucket}/x"], "platform_workloads.flights.arguments[0]",
      "placeholders", "data_bucket"),
+    # Queues and who may use them
+    ("platform_queues/default", {"weight": 1, "users": []}, "platform_queues.default", "not root or default", ""),
+    ("platform_queues/low/weight", 0, "platform_queues.low.weight", "above 0", ""),
+    ("platform_queues/low/weight", "3", "platform_queues.low.weight", "a number above 0", ""),
+    ("platform_queues/low/weigth", 1, "platform_queues.low.weigth", "unknown key", "weight"),
+    ("platform_queues/low", {"weight": 1}, "platform_queues.low", "users or teams", ""),
+    ("platform_queues/critical/users", ["grce"], "platform_queues.critical.users[0]", "ada, grace", "grace"),
+    ("platform_queues/critical/users", ["grace", "grace"], "platform_queues.critical.users", "once", ""),
+    ("platform_queues/critical/users", "grace", "platform_queues.critical.users", "a list", ""),
+    ("platform_queues/normal/teams", ["growth", "platfrm"], "platform_queues.normal.teams[1]", "growth, platform",
+     "platform"),
+    ("platform_queues/critical/preemption/timeout", 0, "platform_queues.critical.preemption.timeout", "from 1", ""),
+    ("platform_queues/critical/preemption", {"timout": 3}, "platform_queues.critical.preemption.timout",
+     "unknown key", "timeout"),
+    ("platform_users/root", {"team": "growth"}, "platform_users.root", "not root or yarn", ""),
+    ("platform_users/a, b", {"team": "growth"}, "platform_users.a, b", "account name", ""),
+    ("platform_workloads/flights/priority", "critical", "platform_workloads.flights.priority",
+     "ada may use (normal, low); root.critical is for grace", ""),
     # What fits
     ("platform_sizes/nodes/n2-standard-4/yarn_memory_mb", 15360,
      "platform_sizes.nodes.n2-standard-4.yarn_memory_mb", "at most 14336", ""),
@@ -137,7 +155,12 @@ CASES = [
      "platform_cluster_templates.etl.config.lifecycleConfig.idleDeleteTtl", "at most autoDeleteTtl", ""),
     ("platform_cluster_templates/etl/config/lifecycleConfig/idleDeleteTtl", "10m",
      "platform_cluster_templates.etl.config.lifecycleConfig.idleDeleteTtl", "such as 600s", ""),
-    ("platform_workloads/flights/timeout", 14400, "platform_workloads.flights.timeout", "less than autoDeleteTtl", ""),
+    ("platform_workloads/flights/timeout", 7200, "platform_workloads.flights.timeout", "after 14400 s", ""),
+    ("platform_workloads/flights/workers", {"min": 3, "max": 2},
+     "platform_workloads.flights.workers.min", "at most 2", ""),
+    ("platform_workloads/flights/workers", {"min": 4, "max": 9},
+     "platform_workloads.flights.workers.min", "at most 3", ""),
+    ("platform_prices/vcore_hour", 0, "platform_prices.vcore_hour", "above 0", ""),
     # Places
     ("platform_network/subnetworks/1/cidr", "10.10.3.7/24", "platform_network.subnetworks[1].cidr",
      "private network", "10.10.3.0/24"),
@@ -190,6 +213,31 @@ def test_fourth_worker_must_not_fit_in_memory_and_vcores(jobs: Path) -> None:
     both = findings_after(jobs, ("platform_sizes/user/memory_mb", 51200), ("platform_sizes/user/vcores", 17))
     assert [finding.key for finding in both] == ["platform_sizes.user.memory_mb"]
     assert "4 and an application master fit" in both[0].expected
+
+
+def test_a_user_in_no_queue_is_reported_with_the_queues_there_are(jobs: Path) -> None:
+    findings = findings_after(
+        jobs,
+        ("platform_teams/sales", {"cost_center": "cc-9"}),
+        ("platform_users/eve", {"team": "sales"}),
+    )
+    assert [str(finding) for finding in findings] == [
+        "inventories/test: platform_users.eve: expected to be in a queue, or in a team that is: critical, normal, low"
+    ]
+
+
+def test_a_closed_queue_says_so_to_the_owner_of_a_workload(jobs: Path) -> None:
+    findings = findings_after(jobs, ("platform_queues/low/teams", []), ("platform_workloads/flights/priority", "low"))
+    assert [finding.expected for finding in findings] == [
+        "expected a queue that ada may use (normal); root.low is closed"
+    ]
+
+
+def test_a_misspelt_owner_is_not_also_without_rights(jobs: Path) -> None:
+    findings = findings_after(
+        jobs, ("platform_workloads/flights/owner", "adda"), ("platform_workloads/flights/priority", "critical")
+    )
+    assert [finding.key for finding in findings] == ["platform_workloads.flights.owner"]
 
 
 def test_a_misspelt_key_is_not_also_reported_as_missing(jobs: Path) -> None:

@@ -14,7 +14,12 @@ from ansible_collections.dataplatform.compute.tests.unit.plugins.module_utils.in
 
 PARENT = "projects/p/regions/r"
 LABELS = {"managed-by": "dataplatform-compute", "environment": "test", "cost-center": "cc-1"}
-URIS = {"jobs/examples/flights.py": "gs://a/1/flights.py", "init-actions/node.sh": "gs://a/2/node.sh"}
+URIS = {
+    "jobs/examples/flights.py": "gs://a/1/flights.py",
+    "jobs/run_dask.py": "gs://a/3/run_dask.py",
+    "jobs/dask_on_yarn.zip": "gs://a/4/dask_on_yarn.zip",
+    "init-actions/node.sh": "gs://a/2/node.sh",
+}
 STANDARD = {
     "masterConfig": {"numInstances": 1},
     "workerConfig": {"numInstances": 2, "diskConfig": {"bootDiskSizeGb": 100, "numLocalSsds": 1}},
@@ -39,6 +44,12 @@ def workflows(facts: dict[str, Any], **options: Any) -> list[dict[str, Any]]:
         artifact_uris=URIS,
         labels=LABELS,
         kms_key="key",
+        launcher={
+            "sizes": facts["platform_sizes"],
+            "prices": facts["platform_prices"],
+            "run_directory": "gs://staging/runs",
+            "account": facts["platform_job_account"],
+        },
         **options,
     )
 
@@ -71,6 +82,7 @@ def test_node_type_gives_machines_and_what_yarn_offers() -> None:
         "yarn:yarn.nodemanager.resource.memory-mb": "13312",
         "yarn:yarn.nodemanager.resource.cpu-vcores": "5",
         "yarn:yarn.scheduler.maximum-allocation-mb": "13312",
+        "yarn:yarn.scheduler.maximum-allocation-vcores": "5",
     }
 
 
@@ -108,21 +120,24 @@ def test_workload_of_its_own_cluster() -> None:
     }
     assert body["id"] == "flights"
     assert body["labels"] == labels
-    assert body["dagTimeout"] == "1800s"
+    # As long again for waiting in the queue, and a margin: the driver ends first and says why.
+    assert body["dagTimeout"] == "4200s"
     assert body["encryptionConfig"] == {"kmsKey": "key"}
     assert body["placement"]["managedCluster"]["clusterName"] == "flights"
     assert body["placement"]["managedCluster"]["labels"] == {**labels, "cluster-template": "etl", "placement": "own"}
-    assert body["jobs"] == [
-        {
-            "stepId": "run",
-            "labels": labels,
-            "pysparkJob": {
-                "mainPythonFileUri": "gs://a/1/flights.py",
-                "args": ["--input", "x"],
-                "properties": {"spark.yarn.queue": "root.normal"},
-            },
-        }
-    ]
+    (job,) = body["jobs"]
+    arguments = job["pysparkJob"].pop("args")
+    assert job == {
+        "stepId": "run",
+        "labels": labels,
+        "pysparkJob": {
+            "mainPythonFileUri": "gs://a/3/run_dask.py",
+            "pythonFileUris": ["gs://a/4/dask_on_yarn.zip"],
+            "properties": {"spark.yarn.queue": "root.normal"},
+        },
+    }
+    assert arguments[:6] == ["--script", "gs://a/1/flights.py", "--owner", "ada", "--workload", "flights"]
+    assert arguments[arguments.index("--") + 1 :] == ["--input", "x"]
 
 
 def test_placeholders_are_filled_and_everything_else_comes_through() -> None:
@@ -130,7 +145,8 @@ def test_placeholders_are_filled_and_everything_else_comes_through() -> None:
     arguments = ["gs://${data_bucket}/x", '{"a": "$b ${c}"}', "${environment}-${environment}"]
     facts["platform_workloads"]["flights"]["arguments"] = arguments
     (body,) = workflows(facts, placeholders={"data_bucket": "acme-data", "environment": "dev"})
-    assert body["jobs"][0]["pysparkJob"]["args"] == ["gs://acme-data/x", '{"a": "$b ${c}"}', "dev-dev"]
+    rendered = body["jobs"][0]["pysparkJob"]["args"]
+    assert rendered[rendered.index("--") + 1 :] == ["gs://acme-data/x", '{"a": "$b ${c}"}', "dev-dev"]
 
 
 def test_workload_of_the_shared_cluster_selects_it_by_label() -> None:

@@ -10,6 +10,7 @@ from ansible_collections.dataplatform.compute.plugins.module_utils.near_miss imp
 from ansible_collections.dataplatform.compute.plugins.module_utils.run_summary import (
     job_summary,
     output_location,
+    run_record_location,
     run_summary,
 )
 from ansible_collections.dataplatform.compute.plugins.module_utils.workflow_report import describe_workflow
@@ -81,6 +82,12 @@ def test_a_run_that_only_would_be_started_and_a_job_that_never_was_have_a_summar
 )
 def test_the_output_is_what_the_arguments_say(arguments, location):
     assert output_location({"pysparkJob": {"args": arguments}}) == location
+
+
+def test_the_run_record_is_where_the_driver_was_told_to_leave_it() -> None:
+    arguments = ["--script", "gs://a/x.py", "--run-directory", "gs://staging/runs/x", "--", "--output", "gs://data/x"]
+    assert run_record_location({"pysparkJob": {"args": arguments}}, "job-1") == "gs://staging/runs/x/job-1/"
+    assert run_record_location({"pysparkJob": {"args": ["--output", "x"]}}, "job-1") == ""
 
 
 @pytest.mark.parametrize(

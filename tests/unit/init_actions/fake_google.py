@@ -1,0 +1,137 @@
+"""A metadata server and a Cloud Storage behind a TLS-intercepting proxy, small enough to see what one program asks."""
+
+from __future__ import annotations
+
+import datetime
+import ssl
+import threading
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+TOKEN = "token-of-the-node"  # noqa: S105  of nobody
+HOST = "storage.googleapis.com"
+
+
+@dataclass
+class Google:
+    """What both servers answer, and what they were asked.
+
+    ``objects`` maps ``bucket/name`` to (generation, content); ``faults`` are answers given to Cloud Storage requests
+    instead, first to last: a status, or ``cut`` for half an answer.
+    """
+
+    attributes: dict[str, str] = field(default_factory=dict)
+    objects: dict[str, tuple[int, bytes]] = field(default_factory=dict)
+    faults: list[int | str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+    answers: list[int] = field(default_factory=list)
+    before_answer: threading.Event | None = None
+
+
+def certificate(directory: Path) -> Path:
+    """A key and a self-signed certificate of Cloud Storage's host in one file, which is its authority, too."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, HOST)])
+    now = datetime.datetime.now(datetime.UTC)
+    signed = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(HOST)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    file = directory / "authority.pem"
+    encoding = serialization.Encoding.PEM
+    private = key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    file.write_bytes(private + signed.public_bytes(encoding))
+    return file
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers as the metadata server, and after a CONNECT as Cloud Storage."""
+
+    protocol_version = "HTTP/1.1"
+    google: Google
+    tls: ssl.SSLContext
+
+    def do_CONNECT(self) -> None:
+        """Be the proxy: speak TLS in the name of the host that was asked for."""
+        self.send_response(200)
+        self.end_headers()
+        self.connection = self.tls.wrap_socket(self.connection, server_side=True)
+        self.rfile, self.wfile = self.connection.makefile("rb", -1), self.connection.makefile("wb", 0)
+        self.close_connection = False
+
+    def do_GET(self) -> None:
+        """Answer one request."""
+        self.google.requests.append(self.path)
+        if self.path.startswith("/computeMetadata/"):
+            self._metadata(self.path.removeprefix("/computeMetadata/v1/instance/"))
+        else:
+            self._storage()
+
+    def _metadata(self, path: str) -> None:
+        if self.headers.get("Metadata-Flavor") != "Google":
+            self._answer(403)
+        elif path == "service-accounts/default/token":
+            self._answer(200, f'{{"access_token": "{TOKEN}", "expires_in": 3599}}'.encode())
+        elif path.removeprefix("attributes/") in self.google.attributes:
+            self._answer(200, self.google.attributes[path.removeprefix("attributes/")].encode())
+        else:
+            self._answer(404)
+
+    def _storage(self) -> None:
+        if self.google.before_answer:
+            self.google.before_answer.wait(30)
+        fault = self.google.faults.pop(0) if self.google.faults else 0
+        if isinstance(fault, int) and fault:
+            self._answer(fault)
+            return
+        if self.headers.get("Authorization") != f"Bearer {TOKEN}":
+            self._answer(401)
+            return
+        url = urlsplit(self.path)
+        _, _, _, _, bucket, _, name = url.path.split("/")
+        found = self.google.objects.get(f"{bucket}/{unquote(name)}")
+        if found is None:
+            self._answer(404)
+        elif parse_qs(url.query).get("ifGenerationNotMatch") == [str(found[0])]:
+            self._answer(304)
+        else:
+            self._answer(200, found[1], {"x-goog-generation": str(found[0])}, cut=fault == "cut")
+
+    def _answer(self, status: int, body: bytes = b"", headers: dict[str, str] | None = None, cut: bool = False) -> None:
+        self.google.answers.append(status)
+        self.send_response(status)
+        for key, value in {**(headers or {}), "Content-Length": str(len(body))}.items():
+            self.send_header(key, value)
+        self.end_headers()
+        self.wfile.write(body[: len(body) // 2] if cut else body)
+        if cut:
+            self.close_connection = True
+
+    def log_message(self, *_arguments: Any) -> None:
+        """Say nothing."""
+
+
+def serve(google: Google, authority: Path) -> ThreadingHTTPServer:
+    """Start both servers on one free port; ``shutdown()`` and ``server_close()`` stop them."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(authority)
+    handler = type("BoundHandler", (Handler,), {"google": google, "tls": tls})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
