@@ -30,6 +30,7 @@ class Server:
     """A running localcloud and how tests talk to it."""
 
     home: Path
+    engine: str = "process"
 
     @property
     def settings(self) -> Settings:
@@ -75,7 +76,7 @@ class Server:
 
     def up(self) -> None:
         """Start it (again)."""
-        self.command("up", "--port", "0")
+        self.command("up", "--port", "0", "--engine", self.engine)
 
     def down(self) -> None:
         """Stop it in good order."""
@@ -144,9 +145,9 @@ class Server:
         raise AssertionError(f"not done within {seconds} s: {operation}")
 
 
-def start_server(home: Path) -> Server:
+def start_server(home: Path, engine: str = "process") -> Server:
     """Return a server freshly started in `home`."""
-    server = Server(home)
+    server = Server(home, engine)
     server.up()
     return server
 
@@ -155,6 +156,20 @@ def start_server(home: Path) -> Server:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One server for all tests that leave it as usable as they found it; use names of your own for resources."""
     started = start_server(tmp_path_factory.mktemp("localcloud") / "home")
+    yield started
+    started.command("down", check=False)
+
+
+@pytest.fixture(scope="session")
+def yarn_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server whose clusters are real YARN daemons; skips, saying what is missing, where they cannot be had."""
+    from localcloud.dataproc.engines import find_runtime
+
+    home = tmp_path_factory.mktemp("yarn") / "home"
+    runtime, why = find_runtime(Settings(home))
+    if runtime is None:
+        pytest.skip(f"SKIPPED, needs real YARN daemons: {why}")
+    started = start_server(home, "yarn")
     yield started
     started.command("down", check=False)
 

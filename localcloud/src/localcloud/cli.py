@@ -14,7 +14,7 @@ import click
 
 from localcloud import journal, supervise
 from localcloud.environment import merged_environment, read_environment
-from localcloud.settings import DEFAULT_PORT, PACES, Settings, default_home
+from localcloud.settings import DEFAULT_PORT, ENGINES, PACES, Settings, default_home
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -28,8 +28,15 @@ def main() -> None:
 @main.command()
 @click.option("--port", type=click.IntRange(0, 65535), help=f"Port on 127.0.0.1; 0: any free one.  [{DEFAULT_PORT}]")
 @click.option("--pace", type=click.Choice(PACES), help="Waiting times: Google's own, or a hundredth.  [fast]")
+@click.option(
+    "--engine",
+    type=click.Choice(ENGINES),
+    envvar="LOCALCLOUD_ENGINE",
+    help="What clusters are made of: real YARN daemons, or nothing (jobs are plain processes).  "
+    "[auto: yarn where Java, Hadoop's jars and Spark are there]",
+)
 @click.option("--foreground", is_flag=True, help="Stay in the foreground until Ctrl-C.")
-def up(port: int | None, pace: str | None, foreground: bool) -> None:
+def up(port: int | None, pace: str | None, engine: str | None, foreground: bool) -> None:
     """Start it, and return once it serves; does nothing when it is up."""
     settings = _settings()
     # After a kill it goes on as it was: the jobs that outlived it talk to its port.
@@ -38,6 +45,7 @@ def up(port: int | None, pace: str | None, foreground: bool) -> None:
         settings,
         port=port if port is not None else killed.get("port", DEFAULT_PORT),
         pace=pace or killed.get("pace", settings.pace),
+        engine=engine or killed.get("engine", settings.engine),
     )
     if foreground:
         _serve_here(settings)
@@ -48,7 +56,9 @@ def up(port: int | None, pace: str | None, foreground: bool) -> None:
         _fail(str(error))
     address = f"http://127.0.0.1:{process['port']} (pace {process['pace']}, home {settings.home})"
     click.echo(f"localcloud is up: {address}" if started else f"localcloud was up already: {address}")
-    for name, wanted in (("port", port), ("pace", pace)):
+    if process.get("engine_note"):
+        click.echo(process["engine_note"])
+    for name, wanted in (("port", port), ("pace", pace), ("engine", None if engine == "auto" else engine)):
         if wanted not in (None, 0, process[name]):
             click.echo(
                 f"note: it keeps {name} {process[name]}; for {name} {wanted}: localcloud down, then up", err=True
@@ -78,8 +88,16 @@ def status() -> None:
         sys.exit(3)
     click.echo(
         f"localcloud is up: http://127.0.0.1:{process['port']}, process {process['pid']}, pace {process['pace']}, "
-        f"since {process['started']}, home {settings.home}"
+        f"engine {process['engine']}, since {process['started']}, home {settings.home}"
     )
+    overview = supervise.call(process, "GET", "/localcloud/overview")
+    for cluster in overview["clusters"]:
+        url = f", ResourceManager {cluster['resource_manager']}" if cluster["resource_manager"] else ""
+        click.echo(f"cluster {cluster['name']} ({cluster['region']}): {cluster['state']}{url}")
+    for job in overview["jobs"]:
+        click.echo(f"job {job['id']} on {job['cluster']}: {job['state']}")
+        for application in job["applications"]:
+            click.echo(f"  {application['name']}: {application['state']} {application['url']}".rstrip())
 
 
 @main.command()
@@ -192,6 +210,52 @@ def clear_faults(number: int | None) -> None:
     if number is not None and not removed:
         _fail(f"there is no fault {number}; see `localcloud fault list`")
     click.echo(f"removed {removed} fault{'' if removed == 1 else 's'}")
+
+
+@main.group()
+def node() -> None:
+    """Look at the nodes of clusters, and lose some on purpose."""
+
+
+@node.command("list")
+@click.argument("cluster", default="")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def list_nodes(cluster: str, as_json: bool) -> None:
+    """List the nodes of CLUSTER, or of all clusters: memory in MiB, used of offered."""
+    nodes = _control("GET", f"/localcloud/nodes/{cluster}")["nodes"]
+    if as_json:
+        click.echo(json.dumps(nodes, indent=2))
+        return
+    for item in nodes:
+        click.echo(
+            f"{item['name']:32s}  {item['group']:9s}  {item['address']:15s}  {item['state']:15s}  "
+            f"{item['used_mb']:6d} of {item['memory_mb']:6d} MiB  {item['used_vcores']} of {item['vcores']} vcores  "
+            f"{item['containers']} containers"
+        )
+
+
+@node.command("kill")
+@click.argument("cluster")
+@click.argument("name", metavar="NODE")
+def kill_node(cluster: str, name: str) -> None:
+    """Lose NODE of CLUSTER with all that runs on it, at once, as when its machine fails."""
+    _control("POST", "/localcloud/nodes", {"action": "kill", "cluster": cluster, "node": name})
+    click.echo(f"{name} is gone")
+
+
+@node.command("preempt")
+@click.argument("cluster")
+@click.argument("name", metavar="NODE")
+@click.option("--notice", type=click.FloatRange(0), help="Real seconds of notice.  [30, at the pace]")
+def preempt_node(cluster: str, name: str, notice: float | None) -> None:
+    """Take NODE of CLUSTER away as Compute Engine does a spot machine: notice, then it is lost.
+
+    Its metadata server says `instance/preempted` = TRUE from now on. Nobody makes it again, except a resize or the
+    autoscaler.
+    """
+    wanted = {"action": "preempt", "cluster": cluster, "node": name, "notice": notice}
+    seconds = _control("POST", "/localcloud/nodes", wanted)["seconds"]
+    click.echo(f"{name} is lost in {seconds:g} s")
 
 
 @main.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import json
 from collections.abc import Awaitable, Callable
@@ -24,6 +25,8 @@ class Control:
         self._journal = journal
         self._reset = reset
         self.status: dict[str, Any] = {}
+        # Commands on nodes (see `localcloud.dataproc.node_commands`), once there is a Dataproc service.
+        self.nodes: Any = None
 
     async def handle(self, request: Request) -> Response:
         """Answer one request."""
@@ -46,6 +49,12 @@ class Control:
         match (method, name):
             case ("GET", "status"):
                 answer = self.status
+            case ("GET", "overview"):
+                answer = self.nodes.overview()
+            case ("GET", "nodes"):
+                answer = {"nodes": await asyncio.to_thread(self.nodes.list, identifier)}
+            case ("POST", "nodes"):
+                answer = await self._lose_node(json.loads(await request.body()))
             case ("GET", "faults"):
                 answer = {"faults": self._faults.list()}
             case ("POST", "faults"):
@@ -61,6 +70,13 @@ class Control:
             case _:
                 return _refuse(404, f"{method} /localcloud/{what} is not part of localcloud's control API")
         return JSONResponse(answer)
+
+    async def _lose_node(self, wanted: dict[str, Any]) -> dict[str, Any]:
+        cluster, node = wanted["cluster"], wanted["node"]
+        if wanted["action"] == "kill":
+            await asyncio.to_thread(self.nodes.kill, cluster, node)
+            return {}
+        return {"seconds": await asyncio.to_thread(self.nodes.preempt, cluster, node, wanted.get("notice"))}
 
 
 def _refuse(code: int, message: str) -> Response:

@@ -19,6 +19,7 @@ def main() -> int:
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--pace", required=True)
+    parser.add_argument("--engine", required=True)
     parser.add_argument("--report-to", type=int, required=True)
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -29,7 +30,8 @@ def main() -> int:
         report.close()
 
     try:
-        serve(Settings(arguments.home, arguments.port, arguments.pace), lambda _settings: tell(supervise.READY))
+        settings = Settings(arguments.home, arguments.port, arguments.pace, engine=arguments.engine)
+        serve(settings, lambda _settings: tell(supervise.READY))
     except StartError as error:
         tell(f"{supervise.LOCKED if isinstance(error, LockedError) else supervise.FAILED} {error}")
         return 1

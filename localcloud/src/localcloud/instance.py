@@ -7,12 +7,14 @@ import inspect
 import logging
 import secrets
 import shutil
+from pathlib import Path
 from typing import Any
 
 from localcloud import credentials, dataproc, services, storage
 from localcloud.app import Application
 from localcloud.clock import Clock
 from localcloud.control import Control
+from localcloud.dataproc.engines import find_runtime
 from localcloud.faults import Faults
 from localcloud.files import ensure_private_directory
 from localcloud.journal import Journal
@@ -20,7 +22,7 @@ from localcloud.oauth import OAuthService
 from localcloud.operations import Operations
 from localcloud.settings import Settings
 from localcloud.store import StateError, Store, recreate
-from localcloud.tokens import Tokens
+from localcloud.tokens import LIFETIME, Tokens
 
 _TICK_SECONDS = 0.2
 _log = logging.getLogger("localcloud")
@@ -33,7 +35,7 @@ class Instance:
         """Open the state of `settings.home`, making what is missing. Raises StateError when it cannot be used."""
         self.settings = settings
         ensure_private_directory(settings.home)
-        for directory in (settings.objects_directory, settings.jobs_directory):
+        for directory in _directories(settings):
             ensure_private_directory(directory)
         self.store = Store(settings.database_file)
         self.clock = Clock(settings.pace)
@@ -46,6 +48,7 @@ class Instance:
         self.control = Control(self.control_secret, self.faults, self.journal, self.reset)
         oauth = OAuthService(self.tokens, account)
         self.application = Application(self.journal, self.faults, self.tokens, oauth, self.control)
+        self.runtime, self.engine_note = find_runtime(settings)
         self._services: list[Any] = []
         self._failing: set[str] = set()
         self._create_services()
@@ -53,10 +56,23 @@ class Instance:
     def _create_services(self) -> None:
         self.operations = Operations(self.store, self.clock, self.faults)
         objects = storage.create_service(self.settings, self.store, self.clock)
-        clusters = dataproc.create_service(self.settings, self.store, self.clock, self.operations, objects)
+        clusters = dataproc.create_service(
+            self.settings,
+            self.store,
+            self.clock,
+            self.operations,
+            objects,
+            runtime=self.runtime,
+            issue_token=self._issue_token,
+        )
+        self.control.nodes = clusters.nodes
         simple = services.create_services(self.settings, self.store, self.clock, self.operations)
         self._services = [objects, clusters, *simple.values()]
         self.application.install({("dataproc", "v1"): clusters, **simple}, objects)
+
+    def _issue_token(self, email: str) -> dict[str, Any]:
+        """Answer a node's request for a token of its service account."""
+        return {"access_token": self.tokens.issue(email), "expires_in": LIFETIME - 1, "token_type": "Bearer"}
 
     async def start(self) -> None:
         """Start the services: what was under way when the last server died is picked up here."""
@@ -115,23 +131,29 @@ class Instance:
 
 
 def stop_drivers(settings: Settings) -> None:
-    """End the job drivers of a killed server and record that. The caller holds the lock of the home."""
+    """End the job drivers and clusters of a killed server and record that. The caller holds the lock of the home."""
     try:
         asyncio.run(Instance(settings).stop())
     except StateError:
         # What the state says about jobs cannot be read; their directories tell enough to end them.
         dataproc.end_drivers(settings.jobs_directory)
+        dataproc.end_clusters(settings.clusters_directory)
 
 
 def reset_stopped(settings: Settings) -> None:
     """Empty an instance that has no server, also one whose state cannot be read. The caller holds the lock."""
     dataproc.end_drivers(settings.jobs_directory)
+    dataproc.end_clusters(settings.clusters_directory)
     recreate(settings.database_file)
     _empty_directories(settings)
     Journal(settings.journal_file).clear()
 
 
+def _directories(settings: Settings) -> tuple[Path, ...]:
+    return settings.objects_directory, settings.jobs_directory, settings.clusters_directory
+
+
 def _empty_directories(settings: Settings) -> None:
-    for directory in (settings.objects_directory, settings.jobs_directory):
+    for directory in _directories(settings):
         shutil.rmtree(directory, ignore_errors=True)
         ensure_private_directory(directory)

@@ -70,6 +70,7 @@ class Handler:
     fail: Callable[[Operation, ApiError], None] | None = None
     describe: Callable[[Operation], dict[str, Any]] | None = None
     cancel: Callable[[Operation], None] | None = None
+    ready: Callable[[Operation], bool] | None = None
 
 
 class Operations:
@@ -83,22 +84,24 @@ class Operations:
         self._handlers: dict[str, Handler] = {}
         store.connection.executescript(_SCHEMA)
 
-    def register(
+    def register(  # noqa: PLR0917  (handlers are given by name)
         self,
         kind: str,
         finish: Callable[[Operation], dict[str, Any] | None] | None = None,
         fail: Callable[[Operation, ApiError], None] | None = None,
         describe: Callable[[Operation], dict[str, Any]] | None = None,
         cancel: Callable[[Operation], None] | None = None,
+        ready: Callable[[Operation], bool] | None = None,
     ) -> None:
         """Say what happens to operations of `kind`; a service registers its kinds whenever it is created.
 
         `finish` runs when the time has come and returns the response (with "@type"), or raises ApiError to end in an
         error; `fail` runs when it ends in an error, injected or not; both run inside the transaction that records the
         end.
-        `describe` renders the metadata (default: the stored metadata); `cancel` runs when a client cancels.
+        `describe` renders the metadata (default: the stored metadata); `cancel` runs when a client cancels. An
+        operation whose time has come goes on until `ready` says that it can end, or raises ApiError.
         """
-        self._handlers[kind] = Handler(finish, fail, describe, cancel)
+        self._handlers[kind] = Handler(finish, fail, describe, cancel, ready)
 
     def start(
         self,
@@ -249,6 +252,10 @@ class Operations:
             error = _injected_error(operation.fault)
         else:
             try:
+                if handler.ready:
+                    if not handler.ready(operation):
+                        return
+                    operation.finish_at = self._clock.now().timestamp()
                 with self._store.transaction():
                     operation.response = (handler.finish(operation) if handler.finish else None) or {}
                     operation.state = DONE

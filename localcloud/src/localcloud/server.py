@@ -20,6 +20,7 @@ import uvloop
 from localcloud.certificates import server_context
 from localcloud.environment import write_environment
 from localcloud.files import write_private
+from localcloud.hadoop import HadoopMissing
 from localcloud.home import HomeError, prepare_home
 from localcloud.instance import Instance
 from localcloud.proxy import ProxyProtocol, ProxyServer
@@ -50,7 +51,7 @@ def serve(settings: Settings, on_ready: Callable[[Settings], None]) -> None:
         listener = _listen(settings.port)
         settings = dataclasses.replace(settings, port=listener.getsockname()[1])
         uvloop.run(_serve(settings, listener, on_ready))
-    except StateError as error:
+    except (StateError, HadoopMissing) as error:
         raise StartError(str(error)) from None
     finally:
         lock.release()
@@ -83,6 +84,8 @@ async def _serve(settings: Settings, listener: socket.socket, on_ready: Callable
         "pace": settings.pace,
         "started": started,
         "home": str(settings.home),
+        "engine": "yarn" if instance.runtime else "process",
+        "engine_note": instance.engine_note,
     }
     process = {**instance.control.status, "secret": instance.control_secret}
     write_private(settings.process_file, json.dumps(process).encode())

@@ -8,6 +8,7 @@ from pathlib import Path
 
 DEFAULT_PORT = 18443
 PACES = ("real", "fast")
+ENGINES = ("auto", "yarn", "process")
 
 
 def default_home() -> Path:
@@ -38,11 +39,14 @@ class Settings:
     project: str = "local-project"
     project_number: str = "100000000001"
     region: str = "europe-west1"
+    engine: str = "auto"
 
     def __post_init__(self) -> None:
-        """Refuse a pace that does not exist, instead of running at a wrong speed."""
+        """Refuse a pace or an engine that does not exist, instead of running at a wrong speed or on the wrong thing."""
         if self.pace not in PACES:
             raise ValueError(f"pace is {self.pace!r}, expected one of: {', '.join(PACES)}")
+        if self.engine not in ENGINES:
+            raise ValueError(f"engine is {self.engine!r}, expected one of: {', '.join(ENGINES)}")
 
     @property
     def service_account_email(self) -> str:
@@ -58,6 +62,11 @@ class Settings:
     def jobs_directory(self) -> Path:
         """Working directories, output and exit codes of job drivers."""
         return self.home / "jobs"
+
+    @property
+    def clusters_directory(self) -> Path:
+        """Configuration, logs and working directories of clusters that really run, by their UUID."""
+        return self.home / "clusters"
 
     @property
     def database_file(self) -> Path:

@@ -22,7 +22,7 @@ from localcloud.settings import Settings
 
 LOOPBACK = "127.0.0.1"
 _START_SECONDS = 60.0
-_STOP_SECONDS = 20.0
+_STOP_SECONDS = 45.0
 _LOG_BYTES = 10 * 1024 * 1024
 # What the server process answers on the pipe it was given, before its message.
 READY = "ready"
@@ -187,6 +187,7 @@ def _spawn(settings: Settings) -> tuple[str, str]:
         f"--home={settings.home}",
         f"--port={settings.port}",
         f"--pace={settings.pace}",
+        f"--engine={settings.engine}",
         f"--report-to={writer}",
     ]
     try:

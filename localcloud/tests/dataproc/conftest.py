@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
+import requests
 
 from localcloud import discovery
 from localcloud.clock import Clock
@@ -50,7 +52,7 @@ class World:
     """The service under test, a clock that can be moved, and faults to inject into operations."""
 
     def __init__(self, home: Path) -> None:
-        self.settings = Settings(home, project="test-project")
+        self.settings = Settings(home, project="test-project", engine="process")
         self.settings.jobs_directory.mkdir(exist_ok=True)
         self.settings.environment_file.write_text('{"FROM_ENVIRONMENT_FILE": "yes"}')
         self.storage = MemoryStorage()
@@ -149,6 +151,135 @@ class World:
                 return text.decode()
             text += part
         raise AssertionError("the series has no end")
+
+
+class YarnCloud:
+    """A running local cloud with real clusters, and what tests ask of it."""
+
+    region_url = "https://dataproc.googleapis.com/v1/projects/local-project/regions/europe-west1"
+
+    def __init__(self, server: Any) -> None:
+        self.server = server
+        self.connect()
+        self.http.post("https://storage.googleapis.com/storage/v1/b?project=local-project", json={"name": "code"})
+
+    def connect(self) -> None:
+        """Reach the server, which may have another port after it was stopped."""
+        self.http = self.server.session()
+
+    def put(self, name: str, text: str) -> str:
+        """Store a file and return its URI."""
+        url = f"https://storage.googleapis.com/upload/storage/v1/b/code/o?uploadType=media&name={name}"
+        self.http.post(url, data=text.encode()).raise_for_status()
+        return f"gs://code/{name}"
+
+    def finished(self, operation: dict[str, Any], seconds: float = 120) -> dict[str, Any]:
+        """Wait for an operation and return it."""
+        assert "name" in operation, operation
+        return self.server.operation(f"https://dataproc.googleapis.com/v1/{operation['name']}", self.http, seconds)
+
+    def start_cluster(self, name: str, properties: dict[str, str] | None = None, **config: Any) -> dict[str, Any]:
+        """Begin to create a cluster of small nodes; return the operation."""
+        small = {
+            "yarn:yarn.nodemanager.resource.memory-mb": "4096",
+            "yarn:yarn.nodemanager.resource.cpu-vcores": "4",
+            # Applications of one container each: all of a queue may be application masters.
+            "capacity-scheduler:yarn.scheduler.capacity.maximum-am-resource-percent": "1",
+        }
+        config = {"softwareConfig": {"properties": small | (properties or {})}, **config}
+        body = {"clusterName": name, "config": config}
+        return self.http.post(f"{self.region_url}/clusters", json=body).json()
+
+    def cluster(self, name: str) -> dict[str, Any]:
+        return self.http.get(f"{self.region_url}/clusters/{name}").json()
+
+    def resize(self, name: str, graceful: str = "0s", **sizes: int) -> dict[str, Any]:
+        """Ask for sizes of instance groups; return the operation."""
+        mask = ",".join(f"config.{group}.numInstances" for group in sizes)
+        body = {"config": {group: {"numInstances": size} for group, size in sizes.items()}}
+        url = f"{self.region_url}/clusters/{name}?updateMask={mask}&gracefulDecommissionTimeout={graceful}"
+        return self.http.patch(url, json=body).json()
+
+    def delete(self, name: str) -> dict[str, Any]:
+        """Delete a cluster and return the operation, ended."""
+        return self.finished(self.http.delete(f"{self.region_url}/clusters/{name}").json())
+
+    def nodes(self, cluster: str) -> dict[str, dict[str, Any]]:
+        """Return the nodes of a cluster by name, from the control API."""
+        return {node["name"]: node for node in self.server.control("GET", f"/localcloud/nodes/{cluster}")["nodes"]}
+
+    def manager(self, cluster: str) -> str:
+        """Return the URL of a cluster's ResourceManager."""
+        overview = self.server.control("GET", "/localcloud/overview")
+        return next(item["resource_manager"] for item in overview["clusters"] if item["name"] == cluster)
+
+    def ask_yarn(self, method: str, cluster: str, path: str, body: Any = None) -> dict[str, Any]:
+        """Ask a ResourceManager's web services, as user ada."""
+        url = f"{self.manager(cluster)}/ws/v1/cluster/{path}?user.name=ada"
+        answer = requests.request(method, url, json=body, headers={"Accept": "application/json"}, timeout=30)
+        answer.raise_for_status()
+        return answer.json() if answer.content else {}
+
+    def occupy(self, cluster: str, memory_mb: int, tags: str = "") -> str:
+        """Start an application of one container that sleeps; return its id."""
+        identifier = self.ask_yarn("POST", cluster, "apps/new-application")["application-id"]
+        application = {
+            "application-id": identifier,
+            "application-name": "sleep",
+            "am-container-spec": {"commands": {"command": "exec sleep 600"}},
+            "application-type": "SLEEP",
+            "resource": {"memory": memory_mb, "vCores": 1},
+            "max-app-attempts": 1,
+            "application-tags": {"tag": tags.split(",")} if tags else None,
+        }
+        self.ask_yarn("POST", cluster, "apps", application)
+        return identifier
+
+    def application(self, cluster: str, identifier: str) -> dict[str, Any]:
+        return self.ask_yarn("GET", cluster, f"apps/{identifier}")["app"]
+
+    def end(self, cluster: str, *identifiers: str) -> None:
+        """Kill applications."""
+        for identifier in identifiers:
+            self.ask_yarn("PUT", cluster, f"apps/{identifier}/state", {"state": "KILLED"})
+
+    def submit(self, cluster: str, uri: str, *arguments: str, **description: Any) -> dict[str, Any]:
+        """Submit a PySpark job and return it."""
+        job = {
+            "placement": {"clusterName": cluster},
+            "pysparkJob": {"mainPythonFileUri": uri, "args": list(arguments), **description},
+        }
+        return self.http.post(f"{self.region_url}/jobs:submit", json={"job": job}).json()
+
+    def job(self, job: dict[str, Any]) -> dict[str, Any]:
+        return self.http.get(f"{self.region_url}/jobs/{job['reference']['jobId']}").json()
+
+    def ended(self, job: dict[str, Any], seconds: float = 240) -> dict[str, Any]:
+        """Wait until a job has ended and return it."""
+        return self.until(lambda: (found := self.job(job)).get("done") and found, seconds)
+
+    def output(self, job: dict[str, Any]) -> str:
+        """Return the (first part of the) output of a job."""
+        bucket, _, name = job["driverOutputResourceUri"].removeprefix("gs://").partition("/")
+        path = quote(f"{name}.000000000", safe="")
+        return self.http.get(f"https://storage.googleapis.com/storage/v1/b/{bucket}/o/{path}?alt=media").text
+
+    @staticmethod
+    def until(check: Callable[[], Any], seconds: float = 90) -> Any:
+        """Wait until `check` returns something true and return it."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            found = check()
+            if found:
+                return found
+            time.sleep(0.1)
+        raise AssertionError(f"still not so after {seconds} s")
+
+
+@pytest.fixture(scope="session")
+def yarn(yarn_server: Any) -> YarnCloud:
+    """The local cloud with real clusters."""
+    return YarnCloud(yarn_server)
 
 
 @pytest.fixture

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 
-def create_service(settings: Any, store: Any, clock: Any, operations: Any, storage: Any) -> Any:
+def create_service(
+    settings: Any,
+    store: Any,
+    clock: Any,
+    operations: Any,
+    storage: Any,
+    *,
+    runtime: Any = None,
+    issue_token: Callable[[str], dict[str, Any]] = lambda _email: {},
+) -> Any:
     """Return the Dataproc service; see `localcloud.dataproc.service.DataprocService`.
 
-    Imported on demand, so that the job supervisor, which shares this package, starts without loading the service.
+    With `runtime` (a HadoopRuntime) clusters are real ones; `issue_token` returns OAuth's token answer for a service
+    account. Imported on demand, so that the job supervisor, which shares this package, starts without the service.
     """
+    from localcloud.dataproc.engines import make_engines  # noqa: PLC0415
     from localcloud.dataproc.service import DataprocService  # noqa: PLC0415
 
-    return DataprocService(settings, store, clock, operations, storage)
+    engines = make_engines(settings, runtime, storage, issue_token)
+    return DataprocService(settings, store, clock, operations, storage, engines=engines)
 
 
 def end_drivers(jobs_directory: Path) -> None:
@@ -21,3 +34,10 @@ def end_drivers(jobs_directory: Path) -> None:
     from localcloud.dataproc import process_engine  # noqa: PLC0415
 
     process_engine.end_drivers(jobs_directory)
+
+
+def end_clusters(clusters_directory: Path) -> None:
+    """End every cluster that has a directory below `clusters_directory`; see `yarn_engine.end_clusters`."""
+    from localcloud.dataproc import yarn_engine  # noqa: PLC0415
+
+    yarn_engine.end_clusters(clusters_directory)

@@ -74,6 +74,15 @@ def instance_names(cluster: dict[str, Any], group: str) -> list[str]:
     return [f"{name}-sw-{hashlib.sha256(f'{seed}/{index}'.encode()).hexdigest()[:4]}" for index in range(count)]
 
 
+def secondary_group(cluster: dict[str, Any]) -> dict[str, Any]:
+    """Return the secondary group of a cluster that was created without one: empty, on the primary workers' machines."""
+    config = cluster["config"]
+    location = Location(cluster["projectId"], cluster["labels"]["goog-dataproc-location"])
+    zone_url = config["gceClusterConfig"]["zoneUri"]
+    group = _completed_group(config, "secondaryWorkerConfig", 0, zone_url, location)
+    return {"imageUri": config["masterConfig"]["imageUri"], **group}
+
+
 def _without_empty(value: Any) -> Any:
     """Drop empty strings: clients send `zoneUri: ""` for what they leave to the server."""
     if isinstance(value, dict):

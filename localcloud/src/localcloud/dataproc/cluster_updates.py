@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from localcloud.dataproc.cluster_defaults import check_worker_count
+from localcloud.dataproc.cluster_defaults import check_worker_count, secondary_group
 from localcloud.errors import invalid_argument
 from localcloud.schema import camel_case
 
@@ -68,6 +68,8 @@ def _resize(changed: dict[str, Any], wanted: dict[str, Any], group: str) -> str:
     count = wanted.get("config", {}).get(group, {}).get("numInstances", 0)
     if group == "workerConfig":
         check_worker_count(count)
+    if group == "secondaryWorkerConfig":
+        changed["config"].setdefault(group, secondary_group(changed))
     if group not in changed["config"]:
         raise invalid_argument(f"The cluster has no {group}, it cannot be resized.")
     before = changed["config"][group]["numInstances"]

@@ -2,48 +2,70 @@
 
 from __future__ import annotations
 
-import uuid
+import contextlib
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from localcloud.dataproc import cluster_operations
 from localcloud.dataproc.buckets import Buckets
-from localcloud.dataproc.cluster_defaults import completed_config, instance_names
+from localcloud.dataproc.cluster_defaults import completed_config
+from localcloud.dataproc.cluster_engine import ClusterEngine, ClusterEngineError
+from localcloud.dataproc.cluster_idle import ClusterIdle
+from localcloud.dataproc.cluster_lifecycle import is_over, new_cluster
 from localcloud.dataproc.cluster_operations import CREATE_SECONDS, DELETE_SECONDS, UPDATE_SECONDS, Replays
 from localcloud.dataproc.cluster_updates import apply_update
+from localcloud.dataproc.cluster_view import rendered
 from localcloud.dataproc.filters import CLUSTER_STATE_GROUPS, parse_filter
-from localcloud.dataproc.names import CLUSTER_NAME, Location, parse_duration, require_labels, require_match
+from localcloud.dataproc.names import (
+    CLUSTER_NAME,
+    Location,
+    parse_duration,
+    require_duration,
+    require_labels,
+    require_match,
+)
 from localcloud.dataproc.policies import Policies
 from localcloud.dataproc.records import Record, Records
 from localcloud.errors import ApiError, already_exists, invalid_argument, not_found
 
 CLUSTER_TYPE = "type.googleapis.com/google.cloud.dataproc.v1.Cluster"
 EMPTY_TYPE = "type.googleapis.com/google.protobuf.Empty"
+_VERBS = ("create", "update", "delete")
 _METHODS = "dataproc.projects.regions.clusters."
-_INSTANCE_GROUPS = ("masterConfig", "workerConfig", "secondaryWorkerConfig")
 
 
 class Clusters:
     """Create, read, update and delete clusters; `jobs` is told when a cluster goes away under its jobs."""
 
     def __init__(
-        self, records: Records, policies: Policies, buckets: Buckets, *, operations: Any, clock: Any, replays: Replays
+        self,
+        records: Records,
+        policies: Policies,
+        buckets: Buckets,
+        *,
+        operations: Any,
+        clock: Any,
+        replays: Replays,
+        engine: ClusterEngine,
     ) -> None:
-        """Keep clusters in `records`; `buckets` gives staging buckets and checks objects."""
+        """Keep clusters in `records`; `buckets` gives staging buckets and checks objects, `engine` makes nodes."""
         self._records = records
         self._policies = policies
         self._operations = operations
         self._clock = clock
         self._replays = replays
         self._buckets = buckets
+        self._engine = engine
+        self._idle = ClusterIdle(engine, clock)
         self.jobs: Any = None
-        for verb, finish in (("create", self._created), ("update", self._updated), ("delete", self._deleted)):
+        for verb, finish in zip(_VERBS, (self._created, self._updated, self._deleted), strict=True):
             operations.register(
                 f"dataproc-cluster-{verb}",
                 finish=finish,
                 fail=self._failed,
                 describe=lambda operation: cluster_operations.describe(operation, clock.now()),
+                ready=self._is_ready,
             )
 
     def create(self, location: Location, body: dict[str, Any], request_id: str | None = None) -> dict[str, Any]:
@@ -68,7 +90,8 @@ class Clusters:
             action.get("executableFile") for action in config.get("initializationActions", ())
         )
         self._buckets.ensure(location, config["configBucket"], config["tempBucket"])
-        record = self._new_record(location, name, body.get("labels", {}), config)
+        cluster = new_cluster(location, name, labels=body.get("labels", {}), config=config, now=self._clock.now())
+        record = Record(self._records.key(location, name), cluster, {"created": cluster["status"]["stateStartTime"]})
         with self._records.transaction():
             if not self._records.create(record):
                 raise already_exists(f"Already exists: Failed to create cluster: Cluster {self.name(record)}")
@@ -84,26 +107,6 @@ class Clusters:
             self._replays.note(location, request_id, operation)
         return operation
 
-    def _new_record(self, location: Location, name: str, labels: dict[str, str], config: dict[str, Any]) -> Record:
-        identity = str(uuid.uuid4())
-        own_labels = {
-            "goog-dataproc-autozone": "enabled",
-            "goog-dataproc-cluster-create-timestamp": str(int(self._clock.now().timestamp())),
-            "goog-dataproc-cluster-name": name,
-            "goog-dataproc-cluster-uuid": identity,
-            "goog-dataproc-drz-resource-uuid": f"cluster-{identity}",
-            "goog-dataproc-location": location.region,
-        }
-        body = {
-            "projectId": location.project,
-            "clusterName": name,
-            "clusterUuid": identity,
-            "config": config,
-            "labels": dict(sorted({**labels, **own_labels}.items())),
-            "status": {"state": "CREATING", "stateStartTime": self._clock.timestamp()},
-        }
-        return Record(self._records.key(location, name), body, {"created": self._clock.timestamp()})
-
     def get(self, location: Location, name: str) -> dict[str, Any]:
         """Return a cluster. Raises ApiError 404."""
         return self._render(self.require(location, name))
@@ -115,9 +118,20 @@ class Clusters:
         return (self._render(record) for record in self._records.list(location) if matches(record.body))
 
     def update(
-        self, location: Location, name: str, body: dict[str, Any], mask: str | None, request_id: str | None = None
+        self,
+        location: Location,
+        name: str,
+        body: dict[str, Any],
+        mask: str | None,
+        *,
+        graceful_timeout: str | None = None,
+        request_id: str | None = None,
     ) -> dict[str, Any]:
-        """Start an update of the fields in `mask` and return its operation. Raises ApiError 400 or 404."""
+        """Start an update of the fields in `mask` and return its operation. Raises ApiError 400 or 404.
+
+        Nodes that leave have `graceful_timeout` (such as `600s`) to finish their work.
+        """
+        require_duration(graceful_timeout, "gracefulDecommissionTimeout", timedelta(0), timedelta(days=1))
         replayed = self._replays.find(location, request_id)
         if replayed:
             return replayed
@@ -134,7 +148,12 @@ class Clusters:
             changed["config"]["autoscalingConfig"]["policyUri"] = self._policies.resolve(policy, location)
         with self._records.transaction():
             self._set_state(record, "UPDATING")
-            payload = {"labels": changed["labels"], "config": changed["config"]}
+            payload = {
+                "labels": changed["labels"],
+                "config": changed["config"],
+                "resizes": "instances" in (mask or "").lower(),
+                "graceful_timeout": graceful_timeout,
+            }
             operation = self._start(record, "update", description, UPDATE_SECONDS, payload=payload)
             self._replays.note(location, request_id, operation)
         return operation
@@ -180,34 +199,27 @@ class Clusters:
                 return record
         return None
 
+    def resume(self) -> None:
+        """Take up the clusters that an earlier server made."""
+        for record in self._records.everywhere():
+            if record.body["status"]["state"] in ("RUNNING", "UPDATING"):
+                self._engine.resume(record.body)
+
     def tick(self) -> None:
-        """Delete clusters whose idle or total time is over."""
+        """See that work on clusters is under way; delete clusters whose idle or total time is over."""
+        for verb in _VERBS if self._engine.has_nodes else ():
+            for operation in self._operations.pending(f"dataproc-cluster-{verb}"):
+                # What goes wrong is told again when the operation's time has come.
+                with contextlib.suppress(ApiError):
+                    self._is_ready(operation)
         now = self._clock.now()
         for record in list(self._records.active()):
-            lifecycle = record.body["config"].get("lifecycleConfig", {})
-            if record.body["status"]["state"] == "RUNNING" and self._is_over(record, lifecycle, now):
+            if record.body["status"]["state"] == "RUNNING" and is_over(record, now, self._idle_since(record)):
                 self.delete(record.location, record.id)
 
-    def _is_over(self, record: Record, lifecycle: dict[str, Any], now: datetime) -> bool:
-        deadline = lifecycle.get("autoDeleteTime")
-        if deadline and now >= datetime.fromisoformat(deadline):
-            return True
-        if "autoDeleteTtl" in lifecycle:
-            start = lifecycle_start(record)
-            if now >= start + parse_duration(lifecycle["autoDeleteTtl"]):
-                return True
-        if "idleDeleteTtl" in lifecycle:
-            since = self._idle_since(record)
-            return since is not None and now >= since + parse_duration(lifecycle["idleDeleteTtl"])
-        return False
-
     def _idle_since(self, record: Record) -> datetime | None:
-        """Return since when the cluster has had no job, None while it has one."""
-        last_end = self.jobs.idle_since(record.body["clusterUuid"])
-        if last_end is None:
-            return None
-        running_since = datetime.fromisoformat(record.body["status"]["stateStartTime"])
-        return max(running_since, last_end)
+        """Return since when the cluster has had nothing to do, None while it has or is not running."""
+        return self._idle.since(record.body, self.jobs.idle_since(record.body["clusterUuid"]))
 
     def _start(
         self,
@@ -239,6 +251,31 @@ class Clusters:
     def _subject(self, operation: Any) -> Record | None:
         record = self._records.by_key(operation.payload["key"])
         return record if record and record.body["clusterUuid"] == operation.payload["uuid"] else None
+
+    def _is_ready(self, operation: Any) -> bool:
+        """Return whether the nodes are what the operation makes of them. Raises ApiError with the reason why not."""
+        record = self._subject(operation)
+        if record is None or operation.fault:
+            return True
+        try:
+            match operation.kind:
+                case "dataproc-cluster-create":
+                    return self._engine.create(record.body, operation.name)
+                case "dataproc-cluster-update":
+                    return self._is_resized(record, operation)
+                case _:
+                    # Drivers go first: they see the end of their job, not that of their cluster.
+                    is_idle = self.jobs.idle_since(record.body["clusterUuid"]) is not None
+                    return is_idle and self._engine.delete(record.body, operation.name)
+        except ClusterEngineError as problem:
+            raise ApiError(400, str(problem), "FAILED_PRECONDITION") from problem
+
+    def _is_resized(self, record: Record, operation: Any) -> bool:
+        timeout = operation.payload.get("graceful_timeout")
+        wanted = {**record.body, "config": operation.payload["config"]}
+        if not operation.payload.get("resizes"):
+            return True
+        return self._engine.resize(wanted, operation.name, parse_duration(timeout or "0s").total_seconds())
 
     def _created(self, operation: Any) -> dict[str, Any]:
         record = self._subject(operation)
@@ -286,17 +323,14 @@ class Clusters:
         self._records.save(record)
 
     def _render(self, record: Record) -> dict[str, Any]:
-        body = {**record.body, "config": dict(record.body["config"])}
-        for group in _INSTANCE_GROUPS:
-            names = instance_names(record.body, group)
-            if names:
-                body["config"][group] = {**body["config"][group], "instanceNames": names}
-        if "lifecycleConfig" in body["config"] and record.body["status"]["state"] == "RUNNING":
-            since = self._idle_since(record)
-            if since is not None:
-                idle = since.isoformat(timespec="microseconds").replace("+00:00", "Z")
-                body["config"]["lifecycleConfig"] = {**body["config"]["lifecycleConfig"], "idleStartTime": idle}
-        return body
+        identity = record.body["clusterUuid"]
+        snapshot = self._engine.snapshot(identity)
+        return rendered(
+            record.body,
+            idle_since=self._idle_since(record),
+            metrics=snapshot.metrics if snapshot else None,
+            manager_url=self._engine.resource_manager_url(identity),
+        )
 
     @staticmethod
     def name(record: Record) -> str:
@@ -312,11 +346,6 @@ _NO_IMAGE = (
     "No image specified. Using the default image version. It is recommended to select a specific image version in "
     "production, as the default image version may change at any time."
 )
-
-
-def lifecycle_start(record: Record) -> datetime:
-    """Return from when a cluster's lifetime counts: its creation, or the last change of its lifecycle config."""
-    return datetime.fromisoformat(record.internal.get("lifecycle_changed", record.internal["created"]))
 
 
 def _cluster_name(location: Location, name: str) -> str:

@@ -6,8 +6,11 @@ import asyncio
 import logging
 import sqlite3
 import time
+from collections import Counter
 from typing import Any
 
+from localcloud.dataproc.cluster_engine import ClusterEngine
+from localcloud.dataproc.driver_slots import held_slots, most_drivers
 from localcloud.dataproc.engine import DriverStatus, Engine, EngineError
 from localcloud.dataproc.job_output import UPLOAD_INTERVAL_SECONDS, last_error_line, upload
 from localcloud.dataproc.job_states import failure_details, set_state
@@ -25,13 +28,24 @@ class JobRuns:
     """Moves every active job on; each step is recorded before the next, so that a restart goes on from there."""
 
     def __init__(
-        self, records: Records, clusters: Records, jobs: Jobs, *, engine: Engine, storage: Any, clock: Any
+        self,
+        records: Records,
+        clusters: Records,
+        jobs: Jobs,
+        *,
+        engine: Engine,
+        cluster_engine: ClusterEngine,
+        storage: Any,
+        clock: Any,
     ) -> None:
-        """Run the jobs in `records` with `engine`; their output goes to `storage`."""
+        """Run the jobs in `records` with `engine` on nodes of `cluster_engine`; their output goes to `storage`."""
         self._records = records
         self._clusters = clusters
         self._jobs = jobs
         self._engine = engine
+        self._cluster_engine = cluster_engine
+        # Drivers by cluster, counted at every look.
+        self._drivers: Counter[str] = Counter()
         self._storage = storage
         self._clock = clock
         self._uploaded_at: dict[str, float] = {}
@@ -41,7 +55,9 @@ class JobRuns:
 
     def tick(self) -> None:
         """Look at every active job once."""
-        for record in list(self._records.active()):
+        records = sorted(self._records.active(), key=lambda record: record.internal["submitted"])
+        self._drivers = held_slots(records)
+        for record in records:
             try:
                 self._advance(record)
             except Exception as problem:
@@ -99,7 +115,21 @@ class JobRuns:
         ):
             self._end(record, "ERROR", self._cluster_gone(record))
         elif cluster.body["status"]["state"] in ("RUNNING", "UPDATING"):
-            set_state(record.body, "SETUP_DONE", self._clock.timestamp())
+            identity = cluster.body["clusterUuid"]
+            if self._drivers[identity] >= most_drivers(cluster.body):
+                self._queue(record, most_drivers(cluster.body))
+            elif self._cluster_engine.is_serving(identity):
+                self._drivers[identity] += 1
+                set_state(record.body, "SETUP_DONE", self._clock.timestamp())
+                self._records.save(record)
+
+    def _queue(self, record: Record, most: int) -> None:
+        """Note, once, that a job waits because its cluster runs as many drivers as it may."""
+        if "substate" not in record.body["status"]:
+            record.body["status"] |= {
+                "substate": "QUEUED",
+                "details": f"The cluster runs {most} drivers, as many as it may; the job starts when one has ended.",
+            }
             self._records.save(record)
 
     def _start(self, record: Record) -> None:

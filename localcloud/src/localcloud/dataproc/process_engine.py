@@ -1,4 +1,4 @@
-"""Engine that runs a PySpark job's main file as a plain process, with the cluster's Python, on this machine."""
+"""Engine that runs job drivers as processes of this machine."""
 
 from __future__ import annotations
 
@@ -10,35 +10,33 @@ import shutil
 import signal
 import subprocess
 import sys
-import tarfile
 import time
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from localcloud.dataproc import supervisor
+from localcloud.dataproc.drivers import Caller, PlainCaller, client_environment
 from localcloud.dataproc.engine import DriverStatus, EngineError
-from localcloud.errors import ApiError
+from localcloud.dataproc.job_files import FileFetcher
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # When the local cloud stops, drivers have this long to end by themselves, and it waits this much longer for the rest.
 END_GRACE_SECONDS = 2.0
 END_PATIENCE_SECONDS = 3.0
-_ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".jar")
 
 
 class ProcessEngine:
     """Drivers are processes of this machine, each under a supervisor of its own (see `supervisor`)."""
 
-    def __init__(self, jobs_directory: Path, environment_file: Path, python: Path, storage: Any) -> None:
-        """Run drivers with `python` in directories below `jobs_directory`.
+    def __init__(self, jobs_directory: Path, environment_file: Path, caller: Caller, storage: Any) -> None:
+        """Run drivers as `caller` says, in directories below `jobs_directory`.
 
         They get the variables of `environment_file` (how clients reach the local cloud) and their files from `storage`.
         """
         self._jobs_directory = jobs_directory
         self._environment_file = environment_file
-        self._python = python
-        self._storage = storage
+        self._caller = caller
+        self._files = FileFetcher(storage)
         # Supervisors that this server started, so that they are reaped when they end.
         self._children: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -47,16 +45,15 @@ class ProcessEngine:
         if "pysparkJob" in job:
             return None
         kind = next((name for name in job if name.endswith("Job")), "job")
-        return f"The local process engine cannot run a {kind}: it runs pysparkJob only."
+        return f"The local cloud cannot run a {kind}: it runs pysparkJob only."
 
     def start(self, name: str, job: dict[str, Any]) -> None:
         """Fetch the job's files and start its driver. Raises EngineError naming what is missing."""
         if self.status(name).state != "absent":
             return
-        if not self._python.exists():
-            raise EngineError(
-                f"The cluster's Python {self._python} does not exist; set LOCALCLOUD_CLUSTER_PYTHON to one."
-            )
+        python = self._caller.python
+        if not python.exists():
+            raise EngineError(f"The cluster's Python {python} does not exist; set LOCALCLOUD_CLUSTER_PYTHON to one.")
         directory = self._jobs_directory / name
         if (directory / supervisor.RUN_FILE).exists():
             # All was prepared, but the server died before the supervisor was there.
@@ -66,12 +63,11 @@ class ProcessEngine:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         work.mkdir(exist_ok=True)
         (directory / "tmp").mkdir(exist_ok=True)
-        description = job["pysparkJob"]
-        main, python_path = self._fetch_all(description, work)
+        call = self._caller.call(job, self._files.fetch_all(job["pysparkJob"], work), directory / "tmp")
         plan = {
-            "arguments": [str(self._python), str(main), *description.get("args", [])],
+            "arguments": call.arguments,
             "directory": str(work),
-            "environment": self._environment(directory, python_path),
+            "environment": self._environment(directory) | call.environment,
         }
         supervisor.write_atomically(directory / supervisor.RUN_FILE, plan)
         self._spawn(name, directory)
@@ -88,10 +84,10 @@ class ProcessEngine:
                 start_new_session=True,
             )
 
-    def _environment(self, directory: Path, python_path: list[str]) -> dict[str, str]:
-        """Return the driver's environment: a clean base, what reaches the local cloud, and where its modules are."""
+    def _environment(self, directory: Path) -> dict[str, str]:
+        """Return what every driver's environment has: a clean base, and what reaches the local cloud."""
         base = {
-            "PATH": f"{self._python.parent}:{_PATH}",
+            "PATH": f"{self._caller.python.parent}:{_PATH}",
             "HOME": str(directory / "work"),
             "TMPDIR": str(directory / "tmp"),
             "LANG": "C.UTF-8",
@@ -99,70 +95,7 @@ class ProcessEngine:
             # Output reaches the bucket while the driver runs, not only when it ends.
             "PYTHONUNBUFFERED": "1",
         }
-        if python_path:
-            base["PYTHONPATH"] = os.pathsep.join(python_path)
-        try:
-            base |= json.loads(self._environment_file.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise EngineError(f"{self._environment_file} does not exist: the local cloud is being stopped.") from None
-        return base
-
-    def _fetch_all(self, description: dict[str, Any], work: Path) -> tuple[Path, list[str]]:
-        """Put the job's files into `work`; return the main file and the entries of the module search path."""
-        main = self._fetch(description["mainPythonFileUri"], work)
-        python_path = []
-        for uri in description.get("pythonFileUris", ()):
-            fetched = self._fetch(uri, work)
-            python_path.append(str(fetched.parent if fetched.suffix == ".py" else fetched))
-        for uri in description.get("fileUris", ()):
-            self._fetch(uri, work)
-        for uri in description.get("archiveUris", ()):
-            self._unpack(uri, work)
-        return main, list(dict.fromkeys(python_path))
-
-    def _fetch(self, uri: str, work: Path) -> Path:
-        """Put the file at `uri` into `work`, under its own name or the alias after `#`. Raises EngineError."""
-        location, _, alias = uri.partition("#")
-        file_name = alias or location.rpartition("/")[2]
-        if file_name in ("", ".", "..") or "/" in file_name:
-            raise EngineError(f"Invalid file '{uri}': it does not end in a file name.")
-        target = work / file_name
-        parts = urlsplit(location)
-        if parts.scheme == "gs":
-            target.write_bytes(self._read_object(uri, parts.netloc, location.split("/", 3)[3] if parts.path else ""))
-        elif parts.scheme in ("", "file"):
-            source = Path(unquote(parts.path))
-            if not source.is_file():
-                raise EngineError(
-                    f"File not found: {uri} (no such file on this machine, which stands in for the cluster)."
-                )
-            shutil.copyfile(source, target)
-        else:
-            raise EngineError(f"Cannot read '{uri}': the local process engine reads gs:// and file: URIs only.")
-        return target
-
-    def _read_object(self, uri: str, bucket: str, name: str) -> bytes:
-        try:
-            return self._storage.read_object(bucket, name)
-        except ApiError as problem:
-            raise EngineError(f"File not found: {uri} ({problem.message})") from problem
-
-    def _unpack(self, uri: str, work: Path) -> None:
-        """Unpack an archive into a directory of its name (or alias), as Spark does."""
-        if not uri.partition("#")[0].endswith(_ARCHIVE_SUFFIXES):
-            raise EngineError(f"Invalid archive '{uri}', expected one of: {', '.join(_ARCHIVE_SUFFIXES)}.")
-        archive = self._fetch(uri, work)
-        packed = archive.replace(archive.with_name(archive.name + ".packed"))
-        archive.mkdir()
-        try:
-            if tarfile.is_tarfile(packed):
-                with tarfile.open(packed) as opened:
-                    opened.extractall(archive, filter="data")
-            else:
-                shutil.unpack_archive(packed, archive, "zip")
-        except (tarfile.TarError, shutil.ReadError, OSError) as problem:
-            raise EngineError(f"Cannot unpack archive '{uri}': {problem}") from problem
-        packed.unlink()
+        return base | client_environment(self._environment_file)
 
     def status(self, name: str) -> DriverStatus:
         """Return how the driver is doing, from the files its supervisor keeps."""
@@ -242,7 +175,7 @@ class ProcessEngine:
 
 def end_drivers(jobs_directory: Path) -> None:
     """End every driver below `jobs_directory`, whatever the stored state says about it; waits until they are gone."""
-    engine = ProcessEngine(jobs_directory, Path(), Path(), None)
+    engine = ProcessEngine(jobs_directory, Path(), PlainCaller(Path()), None)
     names = [path.parent.name for path in jobs_directory.glob(f"*/{supervisor.RUN_FILE}")]
     for name in names:
         engine.terminate(name, END_GRACE_SECONDS)

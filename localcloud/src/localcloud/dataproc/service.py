@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from localcloud.dataproc.autoscaler import Autoscaler
 from localcloud.dataproc.buckets import Buckets
 from localcloud.dataproc.cluster_operations import Replays
 from localcloud.dataproc.clusters import Clusters
+from localcloud.dataproc.engines import Engines
 from localcloud.dataproc.job_operations import JobOperations
 from localcloud.dataproc.job_runs import JobRuns
 from localcloud.dataproc.job_states import is_terminal
 from localcloud.dataproc.jobs import Jobs
 from localcloud.dataproc.names import Location
+from localcloud.dataproc.node_commands import NodeCommands
 from localcloud.dataproc.policies import Policies
-from localcloud.dataproc.process_engine import ProcessEngine
 from localcloud.dataproc.records import Records
 from localcloud.dataproc.templates import Templates
 from localcloud.dataproc.workflows import OPERATION_KIND as WORKFLOW_KIND
 from localcloud.dataproc.workflows import Workflows
+from localcloud.dataproc.yarn_applications import YarnApplications
 from localcloud.errors import NotServedError
 from localcloud.paging import page
 from localcloud.services import require_project
-from localcloud.settings import default_cluster_python
 
 Answer = dict[str, Any]
 
@@ -86,16 +89,16 @@ class DataprocService:
     """Serves `dataproc` v1, the `locations` twins of policies, templates and operations included."""
 
     def __init__(
-        self, settings: Any, store: Any, clock: Any, operations: Any, storage: Any, *, engine: Any = None
+        self, settings: Any, store: Any, clock: Any, operations: Any, storage: Any, *, engines: Engines
     ) -> None:
-        """Build the parts on the stored state; `engine` runs the drivers (default: processes of this machine)."""
+        """Build the parts on the stored state; `engines` run the drivers and the nodes."""
         self._settings = settings
         self._operations = operations
-        engine = engine or ProcessEngine(
-            settings.jobs_directory, settings.environment_file, default_cluster_python(), storage
-        )
+        self._engines = engines
         cluster_records = Records(
-            store, "clusters", is_active=lambda record: "lifecycleConfig" in record.body["config"]
+            store,
+            "clusters",
+            is_active=lambda record: engines.clusters.has_nodes or "lifecycleConfig" in record.body["config"],
         )
         job_records = Records(store, "jobs", is_active=lambda record: not is_terminal(record.body))
         workflow_records = Records(store, "workflows", is_active=lambda record: record.internal["phase"] != "done")
@@ -108,10 +111,22 @@ class DataprocService:
             operations=operations,
             clock=clock,
             replays=Replays(store, operations),
+            engine=engines.clusters,
         )
         self._jobs = Jobs(job_records, self._clusters, clock, store, settings.jobs_directory)
         self._clusters.jobs = self._jobs
-        self._job_runs = JobRuns(job_records, cluster_records, self._jobs, engine=engine, storage=storage, clock=clock)
+        self._job_runs = JobRuns(
+            job_records,
+            cluster_records,
+            self._jobs,
+            engine=engines.drivers,
+            cluster_engine=engines.clusters,
+            storage=storage,
+            clock=clock,
+        )
+        self._applications = YarnApplications(job_records, cluster_records, engines.clusters)
+        self._autoscaler = Autoscaler(cluster_records, self._policies, self._clusters, engines.clusters, clock)
+        self.nodes = NodeCommands(cluster_records, job_records, engines.clusters, clock)
         self._job_operations = JobOperations(self._jobs, job_records, operations)
         self._workflows = Workflows(
             workflow_records, self._templates, self._clusters, self._jobs, operations=operations, clock=clock
@@ -153,7 +168,11 @@ class DataprocService:
                 default_size=200,
             ),
             "clusters.patch": lambda call: clusters.update(
-                *call.cluster, call.body, call.query.get("updateMask"), request_id=call.request_id
+                *call.cluster,
+                call.body,
+                call.query.get("updateMask"),
+                graceful_timeout=call.query.get("gracefulDecommissionTimeout"),
+                request_id=call.request_id,
             ),
             "clusters.delete": lambda call: clusters.delete(
                 *call.cluster, call.query.get("clusterUuid"), call.request_id
@@ -213,16 +232,20 @@ class DataprocService:
 
     def start(self) -> None:
         """Pick up what was under way when the last server died."""
+        self._clusters.resume()
         self.tick()
 
     async def stop(self) -> None:
-        """End the job drivers: the local cloud is being stopped."""
+        """End the job drivers, then the nodes: the local cloud is being stopped."""
         await self._job_runs.stop()
+        await asyncio.to_thread(self._engines.clusters.stop_all)
 
     def tick(self) -> None:
         """Move clusters, jobs and workflows on; quick when there is nothing to do."""
         self._operations.tick()
         self._workflows.tick()
+        self._applications.tick()
         self._job_runs.tick()
         self._job_operations.tick()
+        self._autoscaler.tick()
         self._clusters.tick()
