@@ -32,12 +32,17 @@ stage_integration() {
   pytest -q --numprocesses 2 --dist loadfile tests/integration
 }
 
+# Real ResourceManagers and real Dask: what takes memory and both cores, so one test at a time.
+stage_yarn() {
+  pytest -q tests/yarn
+}
+
 # The scenarios of the roles share one local cloud of their own; the user's is left alone.
 stage_molecule() {
   local home result=0
   home="$(mktemp -d)"
   export LOCALCLOUD_HOME="${home}/localcloud"
-  localcloud up --port 0
+  localcloud up --port 0 --engine process
   # Molecule remembers what it prepared, and that was in a cloud of an earlier run.
   molecule reset --all
   localcloud exec -- molecule test --all || result=$?
@@ -48,13 +53,13 @@ stage_molecule() {
 }
 
 if (($# == 0)); then
-  set -- lint unit sanity localcloud integration molecule
+  set -- lint unit sanity localcloud integration yarn molecule
 fi
 summary=()
 failed=0
 for stage in "$@"; do
   if ! declare -F "stage_${stage}" >/dev/null; then
-    echo "test: no stage '${stage}'; expected lint, unit, sanity, localcloud, integration or molecule" >&2
+    echo "test: no stage '${stage}'; expected lint, unit, sanity, localcloud, integration, yarn or molecule" >&2
     exit 2
   fi
   echo "== ${stage}"

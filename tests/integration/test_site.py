@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shutil
 import subprocess
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
@@ -18,6 +20,7 @@ from tests.integration.google import PROJECT, STORAGE, Google
 WRITES = ("POST", "PUT", "PATCH", "DELETE")
 # Requests that are POST and change nothing: the token exchange.
 NO_WRITES = ("oauth2.googleapis.com",)
+WORKLOADS = ["flights-analytics", "flights-delay-model", "flights-etl"]
 POLICIES = ["own-spot", "own-standard", "shared-spot", "shared-standard"]
 BUCKETS = ["artifacts", "data", "dataproc-staging", "dataproc-temp"]
 
@@ -105,7 +108,7 @@ def converged_cloud(empty_localcloud: LocalCloud) -> Iterator[LocalCloud]:
 def test_check_on_an_empty_cloud_shows_every_change_and_makes_none(empty_localcloud: LocalCloud) -> None:
     empty_localcloud.clear_requests()
     run = play(empty_localcloud, "site.yml", "--check", "--diff")
-    assert changed(run) == 4
+    assert changed(run) == 5
     for name in [*POLICIES, "flights-etl", *(f"local-project-{bucket}" for bucket in BUCKETS)]:
         assert re.search(rf"^\+\+\+ after: \S+ {name} \(create\)$", run.stdout, re.MULTILINE), name
     for name in ("flights_etl.py", "etl-own.json", "ml-shared.json", "analytics-own.json"):
@@ -114,10 +117,10 @@ def test_check_on_an_empty_cloud_shows_every_change_and_makes_none(empty_localcl
 
 
 def test_first_run_makes_everything_and_the_second_nothing(empty_localcloud: LocalCloud) -> None:
-    assert changed(play(empty_localcloud, "site.yml")) == 4
+    assert changed(play(empty_localcloud, "site.yml")) == 5
     assert policy_ids(empty_localcloud) == POLICIES
     assert sorted(buckets(empty_localcloud)) == [f"local-project-{bucket}" for bucket in BUCKETS]
-    assert template_ids(empty_localcloud) == ["flights-etl"]
+    assert template_ids(empty_localcloud) == WORKLOADS
 
     empty_localcloud.clear_requests()
     assert changed(play(empty_localcloud, "site.yml")) == 0
@@ -127,14 +130,25 @@ def test_first_run_makes_everything_and_the_second_nothing(empty_localcloud: Loc
         assert len([path for path in lists if path.split("?")[0].endswith(collection)]) == 1, (collection, lists)
 
 
-def test_templates_pin_the_job_that_was_uploaded(converged: LocalCloud) -> None:
+def test_templates_pin_the_driver_and_the_script_that_were_uploaded(converged: LocalCloud) -> None:
     google = Google(converged.environment)
-    template = google.get("workflowTemplates/flights-etl")
-    uri = template["jobs"][0]["pysparkJob"]["mainPythonFileUri"]
-    assert re.fullmatch(r"gs://local-project-artifacts/[0-9a-f]{64}/flights_etl\.py", uri)
+    job = google.get("workflowTemplates/flights-etl")["jobs"][0]["pysparkJob"]
+    script = job["args"][job["args"].index("--script") + 1]
+    pinned = {"run_dask.py": job["mainPythonFileUri"], "examples/flights_etl.py": script}
+    for file, uri in pinned.items():
+        assert re.fullmatch(rf"gs://local-project-artifacts/[0-9a-f]{{64}}/{Path(file).name}", uri)
+        assert content(google, uri) == (REPOSITORY / "jobs" / file).read_bytes()
+    (package,) = job["pythonFileUris"]
+    with zipfile.ZipFile(io.BytesIO(content(google, package))) as archive:
+        modules = {path.name for path in (REPOSITORY / "jobs" / "dask_on_yarn").glob("*.py")}
+        assert {Path(name).name for name in archive.namelist()} == modules
+
+
+def content(google: Google, uri: str) -> bytes:
+    """What an object holds."""
     bucket, _, name = uri.removeprefix("gs://").partition("/")
-    stored = google.call("GET", f"{STORAGE}/storage/v1/b/{bucket}/o/{quote(name, safe='')}", params={"alt": "media"})
-    assert stored.content == (REPOSITORY / "jobs" / "examples" / "flights_etl.py").read_bytes()
+    url = f"{STORAGE}/storage/v1/b/{bucket}/o/{quote(name, safe='')}"
+    return google.call("GET", url, params={"alt": "media"}).content
 
 
 @pytest.mark.skipif(shutil.which("gcloud") is None, reason="gcloud is not installed: drift made with it was not tested")
@@ -157,7 +171,7 @@ def test_drift_made_with_gcloud_is_shown_and_repaired(converged: LocalCloud, tmp
     assert changed(play(converged, "site.yml")) == 0
     repaired = Google(converged.environment).get("autoscalingPolicies/own-spot")
     assert repaired["secondaryWorkerConfig"]["maxInstances"] == 8
-    assert template_ids(converged) == ["flights-etl"]
+    assert template_ids(converged) == WORKLOADS
 
 
 def test_a_changed_bucket_label_is_repaired(converged: LocalCloud) -> None:
