@@ -49,7 +49,7 @@ def main(arguments: list[str]) -> int:
         account = find_account(options.script_account) if options.script_account and os.geteuid() == 0 else None
         launcher = Launcher(options, granted, hadoop_conf_dir, account, progress)
     except RunEnded as end:
-        progress.say(f"refused: {end.reason}")
+        progress.say(f"refused: {end.reason} (exit code {end.exit_code})")
         return end.exit_code
     return launcher.run()
 

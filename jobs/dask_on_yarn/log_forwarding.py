@@ -1,7 +1,8 @@
-"""Preload of every worker and nanny: what they log reaches the driver's output with the worker's name.
+"""Preload of every worker: what it logs reaches the driver's output with the worker's name.
 
-``dask_setup`` runs in the worker's and the nanny's process; ``print_forwarded`` in the launcher. Lines travel as
-Dask events over the connection that exists anyway; they also stay in the container's own log.
+``dask_setup`` runs in the worker's process, ``print_forwarded`` in the launcher. Lines travel as Dask events over the
+connection that exists anyway; they also stay in the container's own log. What a nanny says is in the container's log
+alone, and its last lines reach the driver's output when the worker ends badly.
 """
 
 from __future__ import annotations
@@ -50,13 +51,12 @@ class ForwardingHandler(logging.Handler):
 
 
 def dask_setup(server: Any) -> None:
-    """Called by Dask in a worker or nanny that starts."""
-    role = " (nanny)" if type(server).__name__ == "Nanny" else ""
+    """Called by Dask in a worker that starts."""
 
     def send(message: dict[str, Any]) -> None:
         server.loop.add_callback(server.log_event, TOPIC, message)
 
-    handler = ForwardingHandler(f"{server.name}{role}", send)
+    handler = ForwardingHandler(str(server.name), send)
     container_log = logging.StreamHandler(sys.stderr)
     container_log.setFormatter(logging.Formatter(FORMAT))
     root = logging.getLogger()

@@ -6,7 +6,9 @@ and one that fails is tried again a bounded number of times, over all ResourceMa
 
 from __future__ import annotations
 
+import getpass
 import json
+import os
 import time
 import urllib.error
 import urllib.parse
@@ -120,17 +122,26 @@ class ResourceManager:
     """Asks the first ResourceManager of a list that answers as the active one; safe to use from several threads."""
 
     def __init__(
-        self, urls: Sequence[str], *, timeout: float = 5.0, attempts: int = 3, pause: float = 0.5, user: str = ""
+        self,
+        urls: Sequence[str],
+        *,
+        timeout: float = 5.0,
+        attempts: int = 3,
+        pause: float = 0.5,
+        user: str | None = None,
     ) -> None:
         """Take base URLs (``http://host:8088``).
 
         ``timeout`` is seconds per request, ``attempts`` rounds over all URLs, ``pause`` seconds before the second
-        round (doubled for every further one), ``user`` the name simple authentication sees (default: anonymous).
+        round (doubled for every further one). ``user`` is the name simple authentication sees, by default
+        HADOOP_USER_NAME or this process's account, as for Hadoop's own clients: to a caller who is neither the
+        application's owner nor an administrator YARN answers with zeros and empty texts.
         """
         if not urls:
             raise ValueError("urls is empty, expected at least one ResourceManager URL")
         self.urls = [url.rstrip("/") for url in urls]
-        self._timeout, self._attempts, self._pause, self._user = timeout, attempts, pause, user
+        self._timeout, self._attempts, self._pause = timeout, attempts, pause
+        self._user = user or os.environ.get("HADOOP_USER_NAME") or getpass.getuser()
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     @property
@@ -167,9 +178,8 @@ class ResourceManager:
 
     def _get(self, path: str, query: dict[str, str | None] | None = None) -> dict[str, Any]:
         parameters = {name: value for name, value in (query or {}).items() if value}
-        if self._user:
-            parameters["user.name"] = self._user
-        suffix = f"/ws/v1/cluster/{path}" + (f"?{urllib.parse.urlencode(parameters)}" if parameters else "")
+        parameters["user.name"] = self._user
+        suffix = f"/ws/v1/cluster/{path}?{urllib.parse.urlencode(parameters)}"
         failure = ""
         for attempt in range(self._attempts):
             if attempt:

@@ -17,7 +17,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
-from xml.etree import ElementTree
 
 import yaml
 from ansible_collections.dataplatform.compute.plugins.module_utils.fair_scheduler import allocation_file
@@ -63,16 +62,6 @@ def inventory(fact: str) -> dict[str, Any]:
 def rendered_queues(**facts: Any) -> str:
     """Return the allocation file that the product renders from the common inventory, with ``facts`` instead of its."""
     return allocation_file(**{fact: inventory(fact) for fact in ("queues", "users", "teams", "sizes")} | facts)
-
-
-def with_running_applications(queues: str, most: dict[str, int]) -> str:
-    """Return the allocation file ``queues`` with at most so many applications at once in a priority's queue."""
-    allocations = ElementTree.fromstring(queues)  # noqa: S314
-    for name, count in most.items():
-        queue = allocations.find(f"queue/queue[@name='{name}']")
-        assert queue is not None, name
-        ElementTree.SubElement(queue, "maxRunningApps").text = str(count)
-    return ElementTree.tostring(allocations, encoding="unicode")
 
 
 def product_properties(sizes: dict[str, Any]) -> dict[str, str]:
@@ -296,18 +285,16 @@ def running_cluster(
     runtime: HadoopRuntime,
     classes: Path,
     properties: dict[str, str] | None = None,
-    running_applications: dict[str, int] | None = None,
     **facts: Any,
 ) -> Iterator[Yarn]:
     """Have a cluster without nodes that runs with the product's queues and properties.
 
-    ``properties`` and ``running_applications`` (see ``with_running_applications``) are added to them;
+    ``properties`` are added to them;
     ``facts`` go over the common inventory's ``queues``, ``users``, ``teams`` and ``sizes``.
     """
     directory.mkdir(parents=True, exist_ok=True)
     queues = directory / "rendered.xml"
-    allocations = with_running_applications(rendered_queues(**facts), running_applications or {})
-    queues.write_text(allocations, encoding="utf-8")
+    queues.write_text(rendered_queues(**facts), encoding="utf-8")
     sizes = facts.get("sizes") or inventory("sizes")
     cluster = YarnCluster(directory, runtime)
     cluster.prepare(

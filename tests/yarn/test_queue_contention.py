@@ -96,14 +96,21 @@ def test_weights_divide_a_full_cluster(yarn: Yarn) -> None:
         for name in owners:
             load.wait_for(name, "completed", 4)
 
+        def completed() -> int:
+            return sum(len(load.of(name, "completed")) for name in owners)
+
+        before = completed()
+
         def sampled() -> bool:
             samples.append(units(yarn))
             return len(samples) >= 60
 
         wait_until(sampled, "60 samples", every=0.15)
+        turned_over = completed() - before
         assert_all_in_their_queues(yarn, owners)
     mean = {name: statistics.mean(sample[name] for sample in samples) for name in samples[0]}
-    print(f"shares over {len(samples)} samples: {mean}, fair: {fair_shares()}")
+    print(f"{turned_over} containers ended over {len(samples)} samples; {mean}, fair: {fair_shares()}")
+    assert turned_over >= UNITS, f"only {turned_over} containers ended meanwhile: the shares were given out before"
     assert sum(mean.values()) > UNITS * 0.8, "the cluster was not full: nothing was contended"
     assert mean == pytest.approx(fair_shares(), abs=1.5)
 

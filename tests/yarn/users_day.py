@@ -12,9 +12,6 @@ from tests.yarn.support import inventory, running_cluster, wait_until
 
 # After the last arrival; the whole day takes about a minute on a machine that has nothing else to do.
 DAY_SECONDS = 240.0
-# Masters fit beside workers one to a node. With 25 of them, two or three a node, no worker fits anywhere, nobody is
-# above their share, so nothing is preempted, and everybody waits for ever. Fewer than two a node leave room.
-RUNNING_APPLICATIONS = {"critical": 4, "normal": 7, "low": 1}
 
 
 def day_queues() -> dict[str, Any]:
@@ -36,7 +33,6 @@ def run_day(day: list[Job], directory: Path, hadoop: HadoopRuntime, classes: Pat
             directory,
             hadoop,
             classes,
-            running_applications=RUNNING_APPLICATIONS,
             queues=day_queues(),
             users=USERS,
         ) as yarn,

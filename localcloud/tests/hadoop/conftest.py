@@ -112,7 +112,7 @@ def held_containers(running: Running, runtime: HadoopRuntime, scratch: Path) -> 
     try:
         wait_until(
             lambda: sum(node.containers for node in running.cluster.nodes()) == 3,
-            120,
+            240,
             f"two workers and an application master; {(scratch / 'driver.log')}",
         )
         yield

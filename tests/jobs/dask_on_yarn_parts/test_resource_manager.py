@@ -100,6 +100,17 @@ def test_nodes_and_metrics(server: FakeServer) -> None:
     assert manager.metrics() == {"allocatedMB": 25600}
 
 
+def test_the_caller_is_named_because_yarn_hides_figures_from_strangers(
+    server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HADOOP_USER_NAME", raising=False)
+    monkeypatch.setattr("getpass.getuser", lambda: "root")
+    ResourceManager([server.url]).metrics()
+    monkeypatch.setenv("HADOOP_USER_NAME", "ada")
+    ResourceManager([server.url]).metrics()
+    assert [path.rpartition("?")[2] for path in server.requests] == ["user.name=root", "user.name=ada"]
+
+
 def test_unknown_application_is_not_retried(server: FakeServer) -> None:
     with pytest.raises(NotFoundError, match="application_1_0009 not found"):
         ResourceManager([server.url]).application("application_1_0009")
@@ -116,9 +127,12 @@ def test_errors_are_retried_a_bounded_number_of_times() -> None:
     with serve(lambda _: answers.pop(0)) as flaky:
         assert ResourceManager([flaky.url], pause=0.01).metrics() == {}
     with serve(lambda _: (503, "down")) as dead, pytest.raises(ResourceManagerError) as failure:
-        ResourceManager([dead.url], attempts=2, pause=0.01).metrics()
+        ResourceManager([dead.url], attempts=2, pause=0.01, user="ada").metrics()
     assert len(dead.requests) == 2
-    assert str(failure.value) == f"GET /ws/v1/cluster/metrics: no answer in 2 tries; last: {dead.url}: HTTP 503 down"
+    assert (
+        str(failure.value)
+        == f"GET /ws/v1/cluster/metrics?user.name=ada: no answer in 2 tries; last: {dead.url}: HTTP 503 down"
+    )
 
 
 def test_the_active_one_of_a_pair_is_found_and_remembered(server: FakeServer) -> None:

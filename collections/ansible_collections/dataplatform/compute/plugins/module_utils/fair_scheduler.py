@@ -95,6 +95,7 @@ def _problems(facts: dict[str, Any]) -> list[str]:
             *check_names_exist("platform_queues", queues, ("users",), "platform_users", list(users)),
             *check_names_exist("platform_queues", queues, ("teams",), "platform_teams", teams),
             *queue_rules.check_queues_name_somebody(queues),
+            *queue_rules.check_running_applications(queues, sizes),
             *queue_rules.check_users_have_a_queue(users, facts["platform_teams"], queues),
             *size_rules.check_nodes(sizes),
             *size_rules.check_worker_fits_nodes(sizes),
@@ -114,6 +115,7 @@ def _add_queue(parent: ElementTree.Element, name: str, queue: Mapping[str, Any],
     _add(element, "weight", str(queue["weight"]))
     _add(element, "aclSubmitApps", acl)
     _add(element, "maxChildResources", limit)
+    _add(element, "maxRunningApps", str(queue["running_applications"]))
     preemption = queue.get("preemption", {})
     if "timeout" in preemption:
         _add(element, "fairSharePreemptionTimeout", str(preemption["timeout"]))

@@ -51,6 +51,7 @@ _RULES: tuple[tuple[Rule, tuple[str, ...]], ...] = (
     (sizes.check_user_limit, ("platform_sizes",)),
     (sizes.check_cluster_bounds, ("platform_sizes",)),
     (sizes.check_autoscaling_bounds, ("platform_autoscaling_policies", "platform_sizes")),
+    (queues.check_running_applications, ("platform_queues", "platform_sizes")),
     (sizes.check_lifetimes, ("platform_cluster_templates",)),
     (sizes.check_workload_workers, ("platform_workloads", "platform_sizes")),
     (sizes.check_workload_timeouts, ("platform_workloads", "platform_cluster_templates")),

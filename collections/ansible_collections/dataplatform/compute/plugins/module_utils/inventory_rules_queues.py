@@ -29,6 +29,23 @@ def check_queues_name_somebody(queues: dict[str, Any]) -> Located:
             yield path, Finding(format_key(path), "", expected)
 
 
+def check_running_applications(queues: dict[str, Any], sizes: dict[str, Any]) -> Located:
+    """So few applications run at once that their masters leave room for a worker on some node of a full cluster.
+
+    A worker and one application master fill a node. With two masters on every node no worker fits anywhere, nobody is
+    above a fair share, and so nothing is preempted: all applications wait for ever.
+    """
+    nodes = sizes["cluster"]["workers_max"]
+    running = sum(queue["running_applications"] for queue in queues.values())
+    if running >= 2 * nodes:
+        path: KeyPath = ("platform_queues",)
+        expected = (
+            f"expected fewer than {2 * nodes} running_applications in all queues together, found {running}: "
+            f"two application masters on each of {nodes} nodes (platform_sizes.cluster.workers_max) leave no worker room"
+        )
+        yield path, Finding(format_key(path), "", expected)
+
+
 def check_users_have_a_queue(users: dict[str, Any], teams: dict[str, Any], queues: dict[str, Any]) -> Located:
     """Whoever is in no queue can run nothing. A user whose team does not exist has another mistake first."""
     for name, user in users.items():

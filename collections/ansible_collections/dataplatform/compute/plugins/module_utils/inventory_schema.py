@@ -126,7 +126,7 @@ _CLUSTER_CONFIG = {
 }
 
 _QUEUE = _object(
-    {"weight": _WEIGHT},
+    {"weight": _WEIGHT, "running_applications": _COUNT},
     {
         "users": {"type": "array", "items": {"type": "string"}, "uniqueItems": True},
         "teams": {"type": "array", "items": {"type": "string"}, "uniqueItems": True},

@@ -39,9 +39,9 @@ platform_sizes:
   user: {workers: 3, memory_mb: 43008, vcores: 13, applications: 1}
   cluster: {workers_min: 2, workers_max: 10}
 platform_queues:
-  critical: {weight: 8, users: [grace], preemption: {timeout: 30, preemptible: false}}
-  normal: {weight: 3, teams: [growth, platform], preemption: {timeout: 120}}
-  low: {weight: 1, teams: [growth, platform]}
+  critical: {weight: 8, running_applications: 3, users: [grace], preemption: {timeout: 30, preemptible: false}}
+  normal: {weight: 3, running_applications: 7, teams: [growth, platform], preemption: {timeout: 120}}
+  low: {weight: 1, running_applications: 2, teams: [growth, platform]}
 platform_teams: {growth: {cost_center: cc-2}, platform: {cost_center: cc-3}}
 platform_users: {ada: {team: growth}, grace: {team: platform}}
 platform_autoscaling_policies:

@@ -54,6 +54,7 @@ def test_a_priority_is_a_parent_queue_with_weight_rights_and_the_users_limit() -
         "weight": "8",
         "aclSubmitApps": "grace",
         "maxChildResources": "memory-mb=43008,vcores=13",
+        "maxRunningApps": "3",
         "fairSharePreemptionTimeout": "30",
         "allowPreemptionFrom": "false",
     }
@@ -61,7 +62,15 @@ def test_a_priority_is_a_parent_queue_with_weight_rights_and_the_users_limit() -
         "weight": "1",
         "aclSubmitApps": "ada,grace",
         "maxChildResources": "memory-mb=43008,vcores=13",
+        "maxRunningApps": "2",
     }
+
+
+def test_application_masters_that_would_fill_every_node_are_refused() -> None:
+    facts = sound_facts()
+    facts["platform_queues"]["normal"]["running_applications"] = 15
+    with pytest.raises(ValidationError, match=r"platform_queues: expected fewer than 20 .* found 20"):
+        parsed(facts)
 
 
 def test_the_whole_tree_is_closed_but_for_what_queues_open() -> None:
