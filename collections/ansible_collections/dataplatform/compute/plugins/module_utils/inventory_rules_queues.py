@@ -41,7 +41,7 @@ def check_running_applications(queues: dict[str, Any], sizes: dict[str, Any]) ->
         path: KeyPath = ("platform_queues",)
         expected = (
             f"expected fewer than {2 * nodes} running_applications in all queues together, found {running}: "
-            f"two application masters on each of {nodes} nodes (platform_sizes.cluster.workers_max) leave no worker room"
+            f"two application masters on each of {nodes} nodes (platform_sizes.cluster.workers_max) leave no room"
         )
         yield path, Finding(format_key(path), "", expected)
 
