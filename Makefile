@@ -42,9 +42,13 @@ yarn: setup ## Queues, limits, faults and the workloads on real ResourceManagers
 molecule: setup ## A molecule scenario per role, against one localcloud
 	@scripts/test.sh molecule
 
-benchmark: setup ## Ratios against gcloud, gsutil and rclone, in one run each
+benchmark: setup ## Ratios against gcloud, gsutil, rclone, pandas, Spark and plain Dask, in one run each
 	@python tests/benchmarks/bench_gcs_tree.py
 	python tests/benchmarks/bench_converge.py
+	python tests/benchmarks/bench_etl.py
+	python tests/benchmarks/bench_yarn.py
+	python tests/benchmarks/bench_input_cache.py
+	python tests/benchmarks/bench_users_day.py
 
 lock: ## Refresh the hashed locks from requirements/*.in
 	@scripts/lock.sh

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 BLOCK_BYTES = 2**20
+#: A file keeps so much of what it read last in memory: parsers read in small or overlapping pieces.
+HOLD_BYTES = 8 * BLOCK_BYTES
 #: A process looks at the directory's size again after it has written this share of the limit.
 CHECK_SHARE = 0.05
 #: Eviction goes down to this share of the limit, so that it does not run again at once.
@@ -117,13 +119,16 @@ class FileBlocks:
         """``version`` names the content: it must change when the content does."""
         self._store, self._size, self._fetch, self._block_bytes = store, size, fetch, block_bytes
         self._prefix = hashlib.sha256(f"{version} {size} {block_bytes}".encode()).hexdigest()[:40]
-        # The last block in memory: parsers read a file in pieces much smaller than a block.
-        self._last: tuple[int, bytes] = (-1, b"")
+        # Offset and content of whole blocks, replaced at once: threads may share a file.
+        self._held: tuple[int, bytes] = (0, b"")
 
     def read(self, start: int, end: int) -> bytes:
         """Return the bytes from start to end; what is missing is fetched in as few requests as possible."""
         if start >= end or start >= self._size:
             return b""
+        offset, content = self._held
+        if offset <= start and end <= offset + len(content):
+            return content[start - offset : end - offset]
         first, last = start // self._block_bytes, (end - 1) // self._block_bytes
         parts: list[bytes] = []
         missing: int | None = None
@@ -133,32 +138,36 @@ class FileBlocks:
                 missing = number if missing is None else missing
                 continue
             if missing is not None:
-                parts.append(self._fetch_blocks(missing, number - 1))
+                fetched = self._fetch_blocks(missing, number - 1)
+                if fetched is None:
+                    return self._fetch(start, end)
+                parts.append(fetched)
                 missing = None
             parts.append(block)
         content = parts[0] if len(parts) == 1 else b"".join(parts)
         offset = first * self._block_bytes
+        kept = content if len(content) <= HOLD_BYTES else content[(last - first) * self._block_bytes :]
+        self._held = (offset + len(content) - len(kept), kept)
         return content[start - offset : end - offset]
 
     def _known(self, number: int) -> bytes | None:
-        if self._last[0] == number:
-            return self._last[1]
-        block = self._store.read(self._key(number), self._length(number))
-        if block is not None:
-            self._last = (number, block)
-        return block
+        offset, content = self._held
+        start, length = number * self._block_bytes, self._length(number)
+        if offset <= start and start + length <= offset + len(content):
+            return content[start - offset : start - offset + length]
+        return self._store.read(self._key(number), length)
 
-    def _fetch_blocks(self, first: int, last: int) -> bytes:
+    def _fetch_blocks(self, first: int, last: int) -> bytes | None:
+        """Fetch and keep whole blocks; None when the file has become shorter since it was opened."""
         start = first * self._block_bytes
         end = min(self._size, (last + 1) * self._block_bytes)
         content = self._fetch(start, end)
         if len(content) != end - start:
-            return content  # the file is shorter than it was said to be: nothing to keep
+            return None
         view = memoryview(content)
         for number in range(first, last + 1):
             block = view[(number - first) * self._block_bytes :][: self._length(number)]
             self._store.write(self._key(number), block)
-        self._last = (last, bytes(view[(last - first) * self._block_bytes :]))
         return content
 
     def _length(self, number: int) -> int:

@@ -236,6 +236,13 @@ def test_threads_and_a_second_store_share_a_directory(store: BlockStore, bucket:
     assert wrong == []
 
 
+def test_a_file_cut_while_it_is_open_is_read_as_without_cache(store: BlockStore, bucket: Bucket) -> None:
+    read(bucket, 2 * BLOCK_BYTES, 3 * BLOCK_BYTES, block_size=1)
+    with bucket.open("b/data.csv", "rb", block_size=1) as file:
+        bucket.put("b/data.csv", DATA[:1000])
+        assert file.read() == DATA[:1000]
+
+
 class EveryDevice:
     def __contains__(self, device: int) -> bool:
         return True

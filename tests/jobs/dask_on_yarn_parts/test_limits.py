@@ -36,6 +36,8 @@ def test_memory_binds_with_the_master_counted_and_requests_rounded_up() -> None:
     # 4 x 10240 + 1024 = 41984 fits; one MiB more is accounted as 11264 and the fourth does not.
     assert clamp(1, 9, Container(10240, 1), MASTER, NORMAL, None).max == 4
     assert clamp(1, 9, Container(10241, 1), MASTER, NORMAL, None).max == 3
+    # 3 x 14336 is exactly the limit: with the master only two fit.
+    assert clamp(1, 9, Container(14336, 1), MASTER, NORMAL, None).max == 2
 
 
 def test_cores_are_named_where_they_bind() -> None:
