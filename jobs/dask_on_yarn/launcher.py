@@ -131,7 +131,7 @@ class Launcher:
             self._options,
             workers=workers,
             run_tag=self._tag,
-            resource_manager=ResourceManager.from_configuration(self._hadoop_conf_dir),
+            resource_manager=ResourceManager.from_configuration(self._hadoop_conf_dir, user=self._options.owner),
             directory=directory,
             worker_environment={LOG_LEVEL: os.environ[LOG_LEVEL], **cache.environment},
             extra_preload=cache.preload,
@@ -173,6 +173,8 @@ class Launcher:
             if time.monotonic() >= next_look:
                 self._look()
                 next_look = time.monotonic() + STATE_SECONDS
+        if self._script.exit_code:
+            self._cluster.check()  # a script whose cluster is lost fails, too: the loss is the reason
         return self._script.exit_code
 
     def _look(self) -> None:

@@ -4,12 +4,12 @@ COUNT = """
 import sys, time
 from dask.distributed import Client
 
-def work(number):
-    time.sleep(float(sys.argv[2]))
+def work(number, seconds):
+    time.sleep(seconds)
     return number
 
 with Client() as client:
-    futures = client.map(work, range(int(sys.argv[1])), pure=False)
+    futures = client.map(work, range(int(sys.argv[1])), seconds=float(sys.argv[2]), pure=False)
     print("STARTED", flush=True)
     print("TOTAL", sum(client.gather(futures)), flush=True)
 """
