@@ -20,7 +20,7 @@ def cloud_with_data(yarn_cloud: LocalCloud) -> LocalCloud:
     directory = yarn_cloud.run(str(REPOSITORY / "scripts" / "example_data.sh")).stdout.strip()
     play = ("ansible-playbook", "-i", str(REPOSITORY / "inventories" / "local"))
     yarn_cloud.run(*play, "playbooks/publish_example_data.yml", "-e", f"example_data_directory={directory}")
-    return Google(yarn_cloud.environment)
+    return yarn_cloud
 
 
 def run_workload(cloud: LocalCloud, google: Google, name: str) -> dict[str, Any]:
@@ -35,9 +35,9 @@ def run_workload(cloud: LocalCloud, google: Google, name: str) -> dict[str, Any]
 @pytest.mark.parametrize(
     ("name", "owner", "queue"),
     [
-        ("flights-etl", "ada", "root.normal.ada"),
-        ("flights-analytics", "ada", "root.low.ada"),
-        ("flights-delay-model", "grace", "root.normal.grace"),
+        ("flights-etl", "ada", "root.normal"),
+        ("flights-analytics", "ada", "root.low"),
+        ("flights-delay-model", "grace", "root.normal"),
     ],
 )
 def test_a_workload_runs_on_yarn_as_its_owner_and_its_cluster_is_gone(
