@@ -19,7 +19,7 @@ from dask_on_yarn.deadlines import Deadlines
 from dask_on_yarn.exit_codes import CLUSTER_LOST, TERMINATED, RunEnded
 from dask_on_yarn.job_owner import confirm_owner
 from dask_on_yarn.limits import Granted
-from dask_on_yarn.local_cluster import LocalDaskCluster, yarn_is_missing
+from dask_on_yarn.local_cluster import HADOOP_CONF_DIR, LocalDaskCluster, yarn_is_missing
 from dask_on_yarn.options import Options, parse
 from dask_on_yarn.processes import die_with_parent
 from dask_on_yarn.progress import Progress
@@ -42,7 +42,7 @@ def main(arguments: list[str]) -> int:
     progress = Progress(sys.stderr)
     try:
         options = parse(arguments)
-        hadoop_conf_dir = None if yarn_is_missing(os.environ) else os.environ.get("HADOOP_CONF_DIR", "/etc/hadoop/conf")
+        hadoop_conf_dir = None if yarn_is_missing(os.environ) else os.environ.get("HADOOP_CONF_DIR", HADOOP_CONF_DIR)
         granted = admit(options, hadoop_conf_dir)
         for message in granted.messages:
             progress.say(message)

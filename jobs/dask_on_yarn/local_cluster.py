@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,13 +14,13 @@ if TYPE_CHECKING:
     from distributed import Client, LocalCluster
 
 
-def yarn_is_missing(environment: Mapping[str, str]) -> bool:
-    """Whether this machine cannot reach YARN at all; a Dataproc node always has Java and the configuration."""
-    java_home = environment.get("JAVA_HOME")
-    has_java = bool(java_home and (Path(java_home) / "bin" / "java").exists()) or bool(
-        shutil.which("java", path=environment.get("PATH", ""))
-    )
-    return not has_java and not environment.get("HADOOP_CONF_DIR")
+#: Where Hadoop's configuration is on a Dataproc node, always.
+HADOOP_CONF_DIR = "/etc/hadoop/conf"
+
+
+def yarn_is_missing(environment: Mapping[str, str], hadoop_conf_dir: str = HADOOP_CONF_DIR) -> bool:
+    """Whether this machine belongs to no YARN cluster: no configuration is named, and none is where nodes have it."""
+    return not environment.get("HADOOP_CONF_DIR") and not Path(hadoop_conf_dir, "yarn-site.xml").exists()
 
 
 class LocalDaskCluster:

@@ -114,10 +114,8 @@ def test_java_is_quoted_without_its_stack():
     assert java_message(error) == "Job 3 cancelled"
 
 
-def test_yarn_is_missing_only_without_java_and_without_configuration(tmp_path):
-    assert yarn_is_missing({"PATH": str(tmp_path)})
-    assert not yarn_is_missing({"PATH": str(tmp_path), "HADOOP_CONF_DIR": "/etc/hadoop/conf"})
-    java = tmp_path / "java"
-    java.write_text("#!/bin/sh\n")
-    java.chmod(0o755)
-    assert not yarn_is_missing({"PATH": str(tmp_path)})
+def test_yarn_is_missing_only_where_no_configuration_is_named_or_in_its_place(tmp_path):
+    assert yarn_is_missing({}, str(tmp_path))
+    assert not yarn_is_missing({"HADOOP_CONF_DIR": "/somewhere"}, str(tmp_path))
+    (tmp_path / "yarn-site.xml").touch()
+    assert not yarn_is_missing({}, str(tmp_path))
