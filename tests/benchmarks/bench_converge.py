@@ -95,7 +95,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         work = Path(directory)
         environment = {**os.environ, "LOCALCLOUD_HOME": str(work / "home"), "PATH": f"{TOOLS}:{os.environ['PATH']}"}
-        localcloud(environment, "up", "--port", "0")
+        localcloud(environment, "up", "--port", "0", "--engine", "process")
         try:
             run_benchmark(options, work, environment)
         finally:

@@ -344,7 +344,7 @@ def _create_bucket(bucket: str, environment: dict[str, str]) -> None:
 def local_cloud(home: Path) -> Iterator[dict[str, str]]:
     """Bring up a local cloud of our own; yields the environment of its clients."""
     base = {**os.environ, "LOCALCLOUD_HOME": str(home)}
-    _localcloud(base, "up", "--port", "0")
+    _localcloud(base, "up", "--port", "0", "--engine", "process")
     try:
         environment = {**base, **json.loads(_localcloud(base, "env", "--format", "json"))}
         if shutil.which("gcloud"):

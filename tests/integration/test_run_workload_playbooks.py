@@ -27,7 +27,7 @@ SCRIPTS = {
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
     """A local cloud of these tests' own: the workload's template in it runs other scripts than the inventory's."""
     home = tmp_path_factory.mktemp("playbooks") / "home"
-    LocalCloud(home=home, environment={}).cli("up", "--port", "0")
+    LocalCloud(home=home, environment={}).cli("up", "--port", "0", "--engine", "process")
     try:
         yield LocalCloud(home=home, environment=json.loads((home / "environment.json").read_text()))
     finally:
