@@ -23,7 +23,7 @@ PREEMPTION_SECONDS = 4
 # A master must be given room before it can ask for more, so preemption takes two rounds: the second starts at the next
 # look for starvation. Above that: a busy machine takes its time.
 SLACK_SECONDS = 25.0
-THRESHOLD = 0.8
+THRESHOLD = 1.0
 SIZES = {
     **inventory("sizes"),
     "nodes": {

@@ -34,7 +34,7 @@ def allocation_file(
     users: Mapping[str, Any],
     teams: Mapping[str, Any],
     sizes: Mapping[str, Any],
-    preemption_threshold: float = 0.8,
+    preemption_threshold: float = 1.0,
 ) -> str:
     """Return the text of ``fair-scheduler.xml``.
 

@@ -86,7 +86,7 @@ def test_everybody_runs_one_application_and_application_masters_are_not_rationed
     assert document.findtext("userMaxAppsDefault") == "2"
     assert document.findtext("queueMaxAMShareDefault") == "-1.0"
     assert document.findtext("defaultQueueSchedulingPolicy") == "drf"
-    assert document.findtext("defaultFairSharePreemptionThreshold") == "0.8"
+    assert document.findtext("defaultFairSharePreemptionThreshold") == "1.0"
 
 
 def test_placement_is_the_users_queue_below_a_queue_that_exists_or_nothing() -> None:
