@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from ansible_collections.dataplatform.compute.plugins.module_utils.errors import MissingLibraryError
+from ansible_collections.dataplatform.compute.plugins.module_utils.inventory_schema_nodes import NODE_FACTS
+from ansible_collections.dataplatform.compute.plugins.module_utils.inventory_schema_parts import mapping, named, text
 from ansible_collections.dataplatform.compute.plugins.module_utils.inventory_source import (
     Finding,
     KeyPath,
@@ -27,75 +29,55 @@ except ImportError:
     SchemaViolation = None
 
 
-def _text(pattern: str, expected: str, **more: Any) -> dict[str, Any]:
-    return {"type": "string", "pattern": pattern, "x-expected": expected, **more}
-
-
-def _object(required: dict[str, Any], optional: dict[str, Any] | None = None) -> dict[str, Any]:
-    properties = {**required, **(optional or {})}
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": list(required),
-        "additionalProperties": False,
-    }
-
-
-def _map(names: dict[str, Any], entry: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "object", "minProperties": 1, "propertyNames": names, "additionalProperties": entry}
-
-
-_PROJECT = _text(
-    r"^[a-z][a-z0-9-]{4,28}[a-z0-9]$", "expected a project id: 6 to 30 of a-z, 0-9 and '-', a letter first"
-)
-_REGION = _text(r"^[a-z]+-[a-z]+[0-9]+$", "expected a region such as europe-west1 (a zone has one more part)")
-_ZONE = _text(r"^[a-z]+-[a-z]+[0-9]+-[a-z]$", "expected a zone such as europe-west1-b")
-_PRINCIPAL = _text(r"^[^@\s]+@[a-z0-9.-]+\.[a-z]{2,}$", "expected the e-mail address of a service account or a person")
-_SERVICE_ACCOUNT = _text(
+_PROJECT = text(r"^[a-z][a-z0-9-]{4,28}[a-z0-9]$", "expected a project id: 6 to 30 of a-z, 0-9 and '-', a letter first")
+_REGION = text(r"^[a-z]+-[a-z]+[0-9]+$", "expected a region such as europe-west1 (a zone has one more part)")
+_ZONE = text(r"^[a-z]+-[a-z]+[0-9]+-[a-z]$", "expected a zone such as europe-west1-b")
+_PRINCIPAL = text(r"^[^@\s]+@[a-z0-9.-]+\.[a-z]{2,}$", "expected the e-mail address of a service account or a person")
+_SERVICE_ACCOUNT = text(
     r"^([a-z][a-z0-9-]{4,28}[a-z0-9]@[a-z][a-z0-9-]{4,28}[a-z0-9]\.iam|[0-9]+-compute@developer)\.gserviceaccount\.com$",
     "expected a service account: NAME@PROJECT.iam.gserviceaccount.com",
 )
-_KMS_KEY = _text(
+_KMS_KEY = text(
     r"^projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/]+$",
     "expected projects/PROJECT/locations/REGION/keyRings/RING/cryptoKeys/KEY (no version)",
 )
-_BUCKET = _text(
+_BUCKET = text(
     r"^(?!goog)(?!.*(google|g00gle))(?!.*\.\.)(?!\d+\.\d+\.\d+\.\d+$)[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]$",
     "expected a bucket name: 3 to 63 of a-z, 0-9, '-', '_' and '.', no gs:// in front, 'google' nowhere in it",
 )
-_LABEL_KEY = _text(
+_LABEL_KEY = text(
     r"^[a-z][a-z0-9_-]{0,62}$", "expected a label key: a lower-case letter, then up to 62 of a-z, 0-9, '_' and '-'"
 )
-_LABEL_VALUE = _text(r"^[a-z0-9_-]{1,63}$", "expected a label value: 1 to 63 of a-z, 0-9, '_' and '-'")
-_RESOURCE_NAME = _text(
+_LABEL_VALUE = text(r"^[a-z0-9_-]{1,63}$", "expected a label value: 1 to 63 of a-z, 0-9, '_' and '-'")
+_RESOURCE_NAME = text(
     r"^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$", "expected a name of up to 63 of a-z, 0-9 and '-', a letter first"
 )
-_POLICY_ID = _text(
+_POLICY_ID = text(
     r"^[a-zA-Z0-9][a-zA-Z0-9_-]{1,48}[a-zA-Z0-9]$",
     "expected a policy id: 3 to 50 letters, digits, '_' and '-', not at either end",
 )
 # A template and a workload become cluster name prefixes (2 to 35), label values and workflow template ids (3 to 50).
-_CLUSTER_PREFIX = _text(
+_CLUSTER_PREFIX = text(
     r"^[a-z][a-z0-9-]{0,33}[a-z0-9]$",
     "expected a name of 2 to 35 of a-z, 0-9 and '-', a letter first, no '-' at the end",
 )
-_WORKLOAD_NAME = _text(
+_WORKLOAD_NAME = text(
     r"^[a-z][a-z0-9-]{1,33}[a-z0-9]$",
     "expected a name of 3 to 35 of a-z, 0-9 and '-', a letter first, no '-' at the end",
 )
 # No '.' in a user name: YARN writes it as _dot_ in queue names. Daemons and drivers run as root and yarn: if these had
 # a right to a queue, an application that lost its owner would run there.
-_USER_NAME = _text(
+_USER_NAME = text(
     r"^(?!(root|yarn)$)[a-z][a-z0-9_-]{0,30}$",
     "expected the account name of a person: up to 31 of a-z, 0-9, '_' and '-', a letter first, not root or yarn",
 )
 # The FairScheduler makes root and root.default by itself.
-_QUEUE_NAME = _text(
+_QUEUE_NAME = text(
     r"^(?!(root|default)$)[a-z][a-z0-9_-]{0,30}$",
     "expected a queue name: up to 31 of a-z, 0-9, '_' and '-', a letter first, not root or default",
 )
-_IMAGE = _text(r"^2\.3\.[0-9]+-debian12$", "expected a full pin such as 2.3.10-debian12")
-_DURATION = _text(r"^[0-9]+s$", "expected seconds with an s, such as 600s")
+_IMAGE = text(r"^2\.3\.[0-9]+-debian12$", "expected a full pin such as 2.3.10-debian12")
+_DURATION = text(r"^[0-9]+s$", "expected seconds with an s, such as 600s")
 _SECONDS = {"type": "integer", "minimum": 60, "maximum": 86400, "x-expected": "expected seconds, 60 to 86400"}
 _PRICE = {"type": "number", "exclusiveMinimum": 0, "x-expected": "expected an amount above 0"}
 _SENTENCE = {"type": "string", "minLength": 1, "x-expected": "expected a text that is not empty"}
@@ -114,27 +96,27 @@ _WEIGHT = {
 }
 _INSTANCES = {"type": "integer", "minimum": 0, "x-expected": "expected a whole number from 0"}
 
-_GROUP_POLICY = _object({"maxInstances": _INSTANCES}, {"minInstances": _INSTANCES, "weight": _INSTANCES})
+_GROUP_POLICY = mapping({"maxInstances": _INSTANCES}, {"minInstances": _INSTANCES, "weight": _INSTANCES})
 
 _CLUSTER_CONFIG = {
     "type": "object",
     "required": ["lifecycleConfig"],
     "properties": {
-        "lifecycleConfig": _object({"idleDeleteTtl": _DURATION, "autoDeleteTtl": _DURATION}),
+        "lifecycleConfig": mapping({"idleDeleteTtl": _DURATION, "autoDeleteTtl": _DURATION}),
         "gceClusterConfig": {"type": "object", "properties": {"zoneUri": _ZONE}},
     },
 }
 
-_QUEUE = _object(
+_QUEUE = mapping(
     {"weight": _WEIGHT, "running_applications": _COUNT},
     {
         "users": {"type": "array", "items": {"type": "string"}, "uniqueItems": True},
         "teams": {"type": "array", "items": {"type": "string"}, "uniqueItems": True},
-        "preemption": _object({}, {"timeout": _COUNT, "preemptible": {"type": "boolean"}}),
+        "preemption": mapping({}, {"timeout": _COUNT, "preemptible": {"type": "boolean"}}),
     },
 )
 
-_WORKLOAD = _object(
+_WORKLOAD = mapping(
     {
         "owner": _USER_NAME,
         "team": _LABEL_VALUE,
@@ -157,7 +139,7 @@ _WORKLOAD = _object(
             "items": {"type": "string", "x-expected": "expected a text; put numbers in quotes"},
         },
         "schedule": {"type": ["string", "null"]},
-        "workers": _object({}, {"min": _INSTANCES, "max": _COUNT}),
+        "workers": mapping({}, {"min": _INSTANCES, "max": _COUNT}),
         "queue_timeout": _SECONDS,
         "idle_timeout": _SECONDS,
     },
@@ -169,31 +151,31 @@ FACTS: dict[str, dict[str, Any]] = {
     "gcp_expected_principal": _PRINCIPAL,
     "gcp_login_hint": _SENTENCE,
     "gcp_connection_ready": {"type": "boolean"},
-    "platform_environment": _text(r"^[a-z][a-z0-9-]{0,19}$", "expected up to 20 of a-z, 0-9 and '-', a letter first"),
+    "platform_environment": text(r"^[a-z][a-z0-9-]{0,19}$", "expected up to 20 of a-z, 0-9 and '-', a letter first"),
     "platform_process_environment": {"type": "object", "additionalProperties": {"type": "string"}},
     "platform_labels": {"type": "object", "propertyNames": _LABEL_KEY, "additionalProperties": _LABEL_VALUE},
-    "platform_network": _object(
+    "platform_network": mapping(
         {
             "name": _RESOURCE_NAME,
             "dataproc_subnetwork": _RESOURCE_NAME,
             "subnetworks": {
                 "type": "array",
                 "minItems": 1,
-                "items": _object({"name": _RESOURCE_NAME, "cidr": {"type": "string"}, "purpose": _SENTENCE}),
+                "items": mapping({"name": _RESOURCE_NAME, "cidr": {"type": "string"}, "purpose": _SENTENCE}),
             },
-            "dns_zone": _text(r"^([a-z0-9-]+\.)+[a-z]{2,}$", "expected a DNS zone such as corp.internal"),
+            "dns_zone": text(r"^([a-z0-9-]+\.)+[a-z]{2,}$", "expected a DNS zone such as corp.internal"),
         },
         {"project": _PROJECT, "tags": {"type": "array", "items": _RESOURCE_NAME}},
     ),
     "platform_service_account": _SERVICE_ACCOUNT,
     "platform_kms_key": _KMS_KEY,
-    "platform_buckets": _object(dict.fromkeys(("artifacts", "data", "staging", "temp"), _BUCKET)),
-    "platform_prices": _object(
+    "platform_buckets": mapping(dict.fromkeys(("artifacts", "data", "staging", "temp"), _BUCKET)),
+    "platform_prices": mapping(
         {
-            "currency": _text(r"^[A-Z]{3}$", "expected a currency such as USD"),
+            "currency": text(r"^[A-Z]{3}$", "expected a currency such as USD"),
             "vcore_hour": _PRICE,
             "gib_hour": _PRICE,
-            "as_of": _text(r"^20[0-9]{2}-[0-9]{2}-[0-9]{2}$", "expected a date in quotes, such as '2026-11-23'"),
+            "as_of": text(r"^20[0-9]{2}-[0-9]{2}-[0-9]{2}$", "expected a date in quotes, such as '2026-11-23'"),
             "source": _SENTENCE,
         }
     ),
@@ -202,41 +184,42 @@ FACTS: dict[str, dict[str, Any]] = {
         "pattern": r"^([a-z_][a-z0-9_-]{0,31}|[0-9]+)$",
         "x-expected": "expected an account name or number on the nodes, or null",
     },
-    "platform_pins": _object({"dataproc_image": _IMAGE}),
-    "platform_sizes": _object(
+    "platform_pins": mapping({"dataproc_image": _IMAGE}),
+    **NODE_FACTS,
+    "platform_sizes": mapping(
         {
-            "nodes": _map(
+            "nodes": named(
                 _RESOURCE_NAME,
-                _object({"memory_mb": _MEMORY, "cores": _COUNT, "yarn_memory_mb": _MEMORY, "yarn_vcores": _COUNT}),
+                mapping({"memory_mb": _MEMORY, "cores": _COUNT, "yarn_memory_mb": _MEMORY, "yarn_vcores": _COUNT}),
             ),
-            "worker": _object({"memory_mb": _MEMORY, "vcores": _COUNT}),
-            "application_master": _object({"memory_mb": _MEMORY, "vcores": _COUNT}),
-            "user": _object({"workers": _COUNT, "memory_mb": _MEMORY, "vcores": _COUNT, "applications": _COUNT}),
-            "cluster": _object({"workers_min": _COUNT, "workers_max": _COUNT}),
+            "worker": mapping({"memory_mb": _MEMORY, "vcores": _COUNT}),
+            "application_master": mapping({"memory_mb": _MEMORY, "vcores": _COUNT}),
+            "user": mapping({"workers": _COUNT, "memory_mb": _MEMORY, "vcores": _COUNT, "applications": _COUNT}),
+            "cluster": mapping({"workers_min": _COUNT, "workers_max": _COUNT}),
         }
     ),
-    "platform_queues": _map(_QUEUE_NAME, _QUEUE),
-    "platform_teams": _map(_LABEL_VALUE, _object({"cost_center": _LABEL_VALUE}, {"description": _SENTENCE})),
-    "platform_users": _map(_USER_NAME, _object({"team": {"type": "string"}})),
-    "platform_autoscaling_policies": _map(
+    "platform_queues": named(_QUEUE_NAME, _QUEUE),
+    "platform_teams": named(_LABEL_VALUE, mapping({"cost_center": _LABEL_VALUE}, {"description": _SENTENCE})),
+    "platform_users": named(_USER_NAME, mapping({"team": {"type": "string"}})),
+    "platform_autoscaling_policies": named(
         _POLICY_ID,
-        _object(
+        mapping(
             {"workerConfig": _GROUP_POLICY, "basicAlgorithm": {"type": "object"}},
             {"secondaryWorkerConfig": _GROUP_POLICY},
         ),
     ),
-    "platform_cluster_templates": _map(
+    "platform_cluster_templates": named(
         _CLUSTER_PREFIX,
-        _object(
+        mapping(
             {
                 "description": _SENTENCE,
                 "node": {"type": "string"},
-                "autoscaling": _object({"own": {"type": "string"}, "shared": {"type": "string"}}),
+                "autoscaling": mapping({"own": {"type": "string"}, "shared": {"type": "string"}}),
                 "config": _CLUSTER_CONFIG,
             }
         ),
     ),
-    "platform_workloads": {**_map(_WORKLOAD_NAME, _WORKLOAD), "minProperties": 0},
+    "platform_workloads": {**named(_WORKLOAD_NAME, _WORKLOAD), "minProperties": 0},
 }
 
 OPTIONAL_FACTS = frozenset({"gcp_connection_ready", "platform_labels", "platform_process_environment"})

@@ -31,6 +31,12 @@ platform_prices:
   {currency: USD, vcore_hour: 0.05, gib_hour: 0.005, as_of: "2026-11-23", source: a price list}
 platform_job_account: yarn
 platform_pins: {dataproc_image: 2.3.10-debian12}
+platform_environment_pin: null
+platform_accounts: {yarn: {uid: 2001, gid: 2001}}
+platform_nfs:
+  server: 10.10.4.2
+  mounts: [{mountpoint: /shared/data, export: /shared/data, version: "3", options: [nconnect=4]}]
+platform_kerberos: {realm: CORP.INTERNAL, domain: corp.internal, kdcs: [ipa.corp.internal], ipa_server: ipa.corp.internal}
 platform_sizes:
   nodes:
     n2-standard-4: {memory_mb: 16384, cores: 4, yarn_memory_mb: 13312, yarn_vcores: 5}

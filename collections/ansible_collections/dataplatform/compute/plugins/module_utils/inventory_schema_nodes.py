@@ -1,0 +1,55 @@
+# Copyright: (c) 2026, Data Platform Compute contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The facts about what is around a cluster's nodes: shared file systems, the realm, accounts, the Dask environment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.dataplatform.compute.plugins.module_utils.inventory_schema_parts import (
+    mapping,
+    named,
+    or_null,
+    text,
+)
+
+_HOST = text(r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$", "expected a host name or an IPv4 address")
+_DOMAIN = text(r"^[a-z0-9-]+(\.[a-z0-9-]+)+$", "expected a domain such as corp.internal")
+_ACCOUNT = text(r"^[a-z_][a-z0-9_-]{0,31}$", "expected the name of an account on the nodes")
+_SHA256 = text(r"^[0-9a-f]{64}$", "expected a SHA-256: 64 of 0-9 and a-f")
+_NUMBER = {"type": "integer", "minimum": 1, "maximum": 60000, "x-expected": "expected a number from 1 to 60000"}
+_OPTION = text(r"^[a-z][a-z0-9_]*(=[A-Za-z0-9._:/-]+)?$", "expected one mount option, such as nconnect=4")
+
+_MOUNT = mapping(
+    {
+        "mountpoint": text(
+            r"^(/[A-Za-z0-9][A-Za-z0-9._-]*)+$", "expected an absolute path of letters, digits, '.', '_' and '-'"
+        ),
+        "export": text(
+            r"^(/[A-Za-z0-9][A-Za-z0-9._-]*)+$",
+            "expected the absolute path of a directory on the server, of letters, digits, '.', '_' and '-'",
+        ),
+    },
+    {
+        "version": {"enum": ["3", "4.1"]},
+        "options": {"type": "array", "items": _OPTION, "uniqueItems": True},
+    },
+)
+
+NODE_FACTS: dict[str, dict[str, Any]] = {
+    "platform_nfs": or_null(mapping({"server": _HOST, "mounts": {"type": "array", "minItems": 1, "items": _MOUNT}})),
+    "platform_accounts": named(_ACCOUNT, mapping({"uid": _NUMBER, "gid": _NUMBER})),
+    "platform_kerberos": or_null(
+        mapping(
+            {
+                "realm": text(r"^[A-Z0-9-]+(\.[A-Z0-9-]+)*$", "expected a realm in capitals, such as CORP.INTERNAL"),
+                "domain": _DOMAIN,
+                "kdcs": {"type": "array", "minItems": 1, "items": _HOST},
+                "ipa_server": _HOST,
+            }
+        )
+    ),
+    "platform_environment_pin": or_null(
+        mapping({"lock_sha256": _SHA256, "squashfs_sha256": _SHA256, "archive_sha256": _SHA256})
+    ),
+}
