@@ -28,11 +28,17 @@ options:
     type: str
     required: true
   init_actions:
-    description: Scripts under init-actions/ that every node runs, with their timeouts.
+    description:
+      - Scripts under init-actions/ that every node runs, in this order.
+      - Each has a C(script) and may have a C(timeout) such as C(300s); one with C(enabled) false is left out.
     type: list
     elements: dict
   artifact_uris:
     description: Addresses of the artefacts by name.
+    type: dict
+    required: false
+  metadata:
+    description: Metadata of the nodes of single templates, by template, beside those of O(standard).
     type: dict
     required: false
 author:

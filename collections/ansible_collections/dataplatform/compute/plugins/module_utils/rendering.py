@@ -42,13 +42,15 @@ def cluster_configs(
     sizes: Mapping[str, Any],
     *,
     parent: str,
-    init_actions: Sequence[Mapping[str, str]] = (),
+    init_actions: Sequence[Mapping[str, Any]] = (),
     artifact_uris: Mapping[str, str] | None = None,
+    metadata: Mapping[str, Mapping[str, str]] | None = None,
 ) -> dict[str, dict[str, dict[str, Any]]]:
     """Return {template: {placement: ClusterConfig}}.
 
-    ``parent`` is ``projects/P/regions/R``; the policies are looked for there. The template's own ``config`` wins over
-    what is derived from its node type and placement, and that over ``standard``.
+    ``parent`` is ``projects/P/regions/R``; the policies are looked for there. ``metadata`` is what the nodes of single
+    templates have beside those of ``standard``. An initialization action that is not ``enabled`` is left out. The
+    template's own ``config`` wins over what is derived from its node type and placement, and that over ``standard``.
     """
     actions = [
         {
@@ -58,6 +60,7 @@ def cluster_configs(
             "executionTimeout": action.get("timeout", "300s"),
         }
         for action in init_actions
+        if action.get("enabled", True)
     ]
     configs: dict[str, dict[str, dict[str, Any]]] = {}
     for name, template in templates.items():
@@ -74,6 +77,8 @@ def cluster_configs(
         derived["softwareConfig"] = {"properties": properties}
         if actions:
             derived["initializationActions"] = actions
+        if metadata and name in metadata:
+            derived["gceClusterConfig"] = {"metadata": metadata[name]}
         configs[name] = {}
         for placement in PLACEMENTS:
             policy = template["autoscaling"][placement]

@@ -36,7 +36,8 @@ platform_accounts: {yarn: {uid: 2001, gid: 2001}}
 platform_nfs:
   server: 10.10.4.2
   mounts: [{mountpoint: /shared/data, export: /shared/data, version: "3", options: [nconnect=4]}]
-platform_kerberos: {realm: CORP.INTERNAL, domain: corp.internal, kdcs: [ipa.corp.internal], ipa_server: ipa.corp.internal}
+platform_kerberos:
+  {realm: CORP.INTERNAL, domain: corp.internal, kdcs: [ipa.corp.internal], ipa_server: ipa.corp.internal}
 platform_sizes:
   nodes:
     n2-standard-4: {memory_mb: 16384, cores: 4, yarn_memory_mb: 13312, yarn_vcores: 5}

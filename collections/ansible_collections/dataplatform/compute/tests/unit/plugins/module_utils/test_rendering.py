@@ -28,10 +28,10 @@ STANDARD = {
 }
 
 
-def render(facts: dict[str, Any], **options: Any) -> dict[str, Any]:
+def render(facts: dict[str, Any], standard: dict[str, Any] = STANDARD, **options: Any) -> dict[str, Any]:
     """The cluster configurations of these facts."""
     return rendering.cluster_configs(
-        facts["platform_cluster_templates"], STANDARD, facts["platform_sizes"], parent=PARENT, **options
+        facts["platform_cluster_templates"], standard, facts["platform_sizes"], parent=PARENT, **options
     )
 
 
@@ -101,6 +101,21 @@ def test_init_actions_are_pinned_by_hash_in_order() -> None:
     config = render(sound_facts(), init_actions=[{"script": "node.sh"}], artifact_uris=URIS)["etl"]["own"]
     assert config["initializationActions"] == [{"executableFile": "gs://a/2/node.sh", "executionTimeout": "300s"}]
     assert "initializationActions" not in render(sound_facts())["etl"]["own"]
+
+
+def test_init_action_that_is_not_enabled_is_left_out() -> None:
+    actions = [{"script": "nod.sh", "enabled": False}, {"script": "node.sh", "enabled": True}]
+    config = render(sound_facts(), init_actions=actions, artifact_uris=URIS)["etl"]["own"]
+    assert [action["executableFile"] for action in config["initializationActions"]] == ["gs://a/2/node.sh"]
+
+
+def test_nodes_of_a_template_have_its_metadata_beside_everybodys() -> None:
+    facts = sound_facts()
+    facts["platform_cluster_templates"]["ml"] = facts["platform_cluster_templates"]["etl"]
+    standard = {**STANDARD, "gceClusterConfig": {"metadata": {"all": "1"}}}
+    configs = render(facts, standard=standard, metadata={"etl": {"service-principal": "dask/etl"}})
+    assert configs["etl"]["shared"]["gceClusterConfig"]["metadata"] == {"all": "1", "service-principal": "dask/etl"}
+    assert configs["ml"]["shared"]["gceClusterConfig"]["metadata"] == {"all": "1"}
 
 
 def test_missing_init_action_names_the_near_miss() -> None:
