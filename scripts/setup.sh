@@ -117,4 +117,9 @@ setup_controller
 install_for_nodes cluster-environment .
 install_for_nodes spark "lib/python${cluster_python}/site-packages/pyspark"
 scripts/hadoop.sh
+if ((EUID == 0)); then
+  scripts/node_image.sh
+else
+  say "not root: no node image, so no clusters of containers"
+fi
 say "ready; tools are in .venv/bin"

@@ -174,6 +174,24 @@ def yarn_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     started.command("down", check=False)
 
 
+@pytest.fixture(scope="session")
+def podman_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server whose nodes are containers; skips, saying what is missing, where they cannot be had."""
+    from localcloud.dataproc.engines import find_runtime
+    from localcloud.hadoop import HadoopError
+    from localcloud.podman.images import image_of
+
+    home = tmp_path_factory.mktemp("podman") / "home"
+    try:
+        find_runtime(Settings(home, engine="podman"))
+        image_of("2.3-debian12")
+    except HadoopError as problem:
+        pytest.skip(f"SKIPPED, needs nodes in containers: {problem}")
+    started = start_server(home, "podman")
+    yield started
+    started.command("down", check=False)
+
+
 @pytest.fixture
 def own_server(tmp_path: Path) -> Iterator[Server]:
     """A server of the test's own, for tests that kill it, stop it or fill its disk."""

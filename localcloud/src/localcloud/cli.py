@@ -32,7 +32,8 @@ def main() -> None:
     "--engine",
     type=click.Choice(ENGINES),
     envvar="LOCALCLOUD_ENGINE",
-    help="What clusters are made of: real YARN daemons, or nothing (jobs are plain processes).  "
+    help="What clusters are made of: real YARN daemons as processes, or in containers with systemd that run their "
+    "initialization actions (podman, root only), or nothing (jobs are plain processes).  "
     "[auto: yarn where Java, Hadoop's jars and Spark are there]",
 )
 @click.option("--foreground", is_flag=True, help="Stay in the foreground until Ctrl-C.")

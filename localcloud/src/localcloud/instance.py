@@ -20,6 +20,7 @@ from localcloud.files import ensure_private_directory
 from localcloud.journal import Journal
 from localcloud.oauth import OAuthService
 from localcloud.operations import Operations
+from localcloud.podman.hosts import Serve
 from localcloud.settings import Settings
 from localcloud.store import StateError, Store, recreate
 from localcloud.tokens import LIFETIME, Tokens
@@ -31,9 +32,13 @@ _log = logging.getLogger("localcloud")
 class Instance:
     """Everything behind the proxy. Whoever makes one holds the lock of its home."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Open the state of `settings.home`, making what is missing. Raises StateError when it cannot be used."""
+    def __init__(self, settings: Settings, serve: Serve | None = None) -> None:
+        """Open the state of `settings.home`, making what is missing. Raises StateError when it cannot be used.
+
+        `serve` answers on sockets that listen on nodes, for engines whose nodes have networks of their own.
+        """
         self.settings = settings
+        self._serve = serve
         ensure_private_directory(settings.home)
         for directory in _directories(settings):
             ensure_private_directory(directory)
@@ -64,6 +69,7 @@ class Instance:
             objects,
             runtime=self.runtime,
             issue_token=self._issue_token,
+            serve=self._serve,
         )
         self.control.nodes = clusters.nodes
         simple = services.create_services(self.settings, self.store, self.clock, self.operations)

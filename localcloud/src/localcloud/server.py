@@ -29,6 +29,7 @@ from localcloud.store import StateError
 
 LOOPBACK = "127.0.0.1"
 _LOCK_SECONDS = 3.0
+_NODE_SECONDS = 10.0
 _log = logging.getLogger("localcloud")
 
 
@@ -72,7 +73,7 @@ async def _serve(settings: Settings, listener: socket.socket, on_ready: Callable
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    instance = Instance(settings)
+    instance = Instance(settings, lambda node: _serve_node(loop, proxy, node))
     proxy = ProxyServer(instance.application, server_context(settings))
     write_environment(settings)
     await instance.start()
@@ -84,7 +85,7 @@ async def _serve(settings: Settings, listener: socket.socket, on_ready: Callable
         "pace": settings.pace,
         "started": started,
         "home": str(settings.home),
-        "engine": "yarn" if instance.runtime else "process",
+        "engine": _engine(settings, instance),
         "engine_note": instance.engine_note,
     }
     process = {**instance.control.status, "secret": instance.control_secret}
@@ -102,6 +103,20 @@ async def _serve(settings: Settings, listener: socket.socket, on_ready: Callable
     await instance.stop()
     settings.process_file.unlink(missing_ok=True)
     _log.info("stopped")
+
+
+def _engine(settings: Settings, instance: Instance) -> str:
+    """Return which engine it is in the end."""
+    if not instance.runtime:
+        return "process"
+    return "podman" if settings.engine == "podman" else "yarn"
+
+
+def _serve_node(loop: asyncio.AbstractEventLoop, proxy: ProxyServer, node: socket.socket) -> Callable[[], None]:
+    """Serve on a socket that listens on a node; return what ends that. For other threads than the loop's."""
+    starting = loop.create_server(lambda: ProxyProtocol(proxy), sock=node, backlog=512)
+    server = asyncio.run_coroutine_threadsafe(starting, loop).result(_NODE_SECONDS)
+    return lambda: loop.call_soon_threadsafe(server.close)
 
 
 def _listen(port: int) -> socket.socket:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 DEFAULT_PORT = 18443
 PACES = ("real", "fast")
-ENGINES = ("auto", "yarn", "process")
+ENGINES = ("auto", "yarn", "podman", "process")
 
 
 def default_home() -> Path:
@@ -67,6 +67,11 @@ class Settings:
     def clusters_directory(self) -> Path:
         """Configuration, logs and working directories of clusters that really run, by their UUID."""
         return self.home / "clusters"
+
+    @property
+    def filestore_directory(self) -> Path:
+        """Exports of file servers, SERVER/PATH, for nodes that are containers."""
+        return self.home / "filestore"
 
     @property
     def database_file(self) -> Path:

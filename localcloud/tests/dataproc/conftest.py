@@ -9,7 +9,7 @@ import types
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import quote
 
 import pytest
@@ -20,6 +20,7 @@ from localcloud.clock import Clock
 from localcloud.dataproc import create_service
 from localcloud.errors import not_found
 from localcloud.operations import Operations
+from localcloud.podman.commands import podman
 from localcloud.settings import Settings
 from localcloud.store import Store
 
@@ -157,6 +158,8 @@ class YarnCloud:
     """A running local cloud with real clusters, and what tests ask of it."""
 
     region_url = "https://dataproc.googleapis.com/v1/projects/local-project/regions/europe-west1"
+    # Of every cluster, beside its properties.
+    software: ClassVar[dict[str, str]] = {}
 
     def __init__(self, server: Any) -> None:
         self.server = server
@@ -186,7 +189,8 @@ class YarnCloud:
             # Applications of one container each: all of a queue may be application masters.
             "capacity-scheduler:yarn.scheduler.capacity.maximum-am-resource-percent": "1",
         }
-        config = {"softwareConfig": {"properties": small | (properties or {})}, **config}
+        software = {"properties": small | (properties or {}), **self.software}
+        config = {"softwareConfig": software, **config}
         body = {"clusterName": name, "config": config}
         return self.http.post(f"{self.region_url}/clusters", json=body).json()
 
@@ -274,6 +278,36 @@ class YarnCloud:
                 return found
             time.sleep(0.1)
         raise AssertionError(f"still not so after {seconds} s")
+
+
+class PodmanCloud(YarnCloud):
+    """A cloud of nodes in containers, and what is on them."""
+
+    software: ClassVar[dict[str, str]] = {"imageVersion": "2.3.10-debian12"}
+
+    def run(self, node: str, *command: str) -> str:
+        """Return what a command prints on a node."""
+        (container,) = self.containers(node)
+        return podman("exec", container, *command)
+
+    def containers(self, *nodes: str) -> list[str]:
+        """Return the containers of this cloud, dead or alive; or only those that are certain nodes."""
+        home = self.server.home / "clusters"
+        labels = [f"localcloud.clusters={home}", *(f"localcloud.node={node}" for node in nodes)]
+        filters = [f"--filter=label={label}" for label in labels]
+        return podman("ps", "--all", "--format={{.Names}}", *filters).split()
+
+    def read(self, uri: str) -> str:
+        """Return an object's text."""
+        bucket, _, name = uri.removeprefix("gs://").partition("/")
+        url = f"https://storage.googleapis.com/storage/v1/b/{bucket}/o/{quote(name, safe='')}?alt=media"
+        return self.http.get(url).text
+
+
+@pytest.fixture(scope="session")
+def cloud(podman_server: Any) -> PodmanCloud:
+    """The local cloud with nodes in containers."""
+    return PodmanCloud(podman_server)
 
 
 @pytest.fixture(scope="session")

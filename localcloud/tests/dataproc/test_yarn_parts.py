@@ -14,7 +14,8 @@ from localcloud.dataproc.cluster_engine import ClusterEngineError, Snapshot
 from localcloud.dataproc.cluster_idle import ClusterIdle
 from localcloud.dataproc.driver_slots import most_drivers
 from localcloud.dataproc.drivers import SparkCaller
-from localcloud.dataproc.init_actions import SCOPE_LINE, InitAction, run
+from localcloud.dataproc.hosts import Place
+from localcloud.dataproc.init_actions import SCOPE_LINE, Call, InitAction, run
 from localcloud.dataproc.job_files import JobFiles
 from localcloud.dataproc.node_book import NodeBook, wanted_workers
 from localcloud.hadoop import Network
@@ -107,7 +108,10 @@ def test_a_driver_is_called_with_properties_files_and_tags(tmp_path: Path, monke
         python=[tmp_path / "a.py", tmp_path / "b.zip"],
         archives=[(tmp_path / "archives" / "env.tar.gz", tmp_path / "work" / "alias")],
     )
-    caller = SparkCaller(Path("/python"), Path("/spark"), lambda identity: {"HADOOP_CONF_DIR": f"/{identity}/conf"})
+    places = {"uuid": Place()}
+    caller = SparkCaller(
+        Path("/python"), Path("/spark"), lambda identity: {"HADOOP_CONF_DIR": f"/{identity}/conf"}, places.__getitem__
+    )
     call = caller.call(job, files, tmp_path)
     assert call.arguments[0] == "/spark/bin/spark-submit"
     assert call.arguments[-3:] == [str(tmp_path / "main.py"), "--x", "a b"]
@@ -121,19 +125,24 @@ def test_a_driver_is_called_with_properties_files_and_tags(tmp_path: Path, monke
     assert max(map(len, tags)) == 100
     assert call.environment["HADOOP_USER_NAME"] == "root"
     assert call.environment["HADOOP_CONF_DIR"] == "/uuid/conf"
+    places["uuid"] = Place(["enter", "node"])
+    entered = caller.call(job, files, tmp_path)
+    assert entered.arguments == ["enter", "node", f"--chdir={tmp_path}", *call.arguments]
 
 
 def action(text: str, seconds: float = 10) -> InitAction:
     return InitAction("gs://code/act.sh", 0, text.encode(), seconds)
 
 
-def test_only_confined_actions_run(tmp_path: Path) -> None:
-    environment = {"PATH": "/usr/bin:/bin", "HADOOP_CONF_DIR": str(tmp_path)}
-    assert run(action("#!/bin/sh\nexit 1\n"), "gs://b/f", "one-m", tmp_path, environment) is None
-    confined = f'#!/bin/sh\n{SCOPE_LINE}\necho "$HADOOP_CONF_DIR"; env | wc -l\n'
-    output = run(action(confined), "gs://b/f", "one-m", tmp_path, environment)
-    assert output is not None
-    assert output.read_text().startswith(f"{tmp_path}\n")
+def test_an_action_says_whether_it_is_confined() -> None:
+    assert not action("#!/bin/sh\nexit 1\n").is_confined
+    assert action(f"#!/bin/sh\n{SCOPE_LINE}\nexit 1\n").is_confined
+
+
+def test_an_action_runs_with_the_environment_of_its_call(tmp_path: Path) -> None:
+    call = Call(["env", "ENTERED=yes"], {"PATH": "/usr/bin:/bin", "HADOOP_CONF_DIR": str(tmp_path)}, tmp_path)
+    output = run(action('#!/bin/sh\necho "$HADOOP_CONF_DIR $ENTERED $HOME"\n'), call, "one-m", "gs://b/f")
+    assert output.read_text() == f"{tmp_path} yes \n"
 
 
 def test_an_action_that_takes_too_long_is_named(tmp_path: Path) -> None:
@@ -143,7 +152,7 @@ def test_an_action_that_takes_too_long_is_named(tmp_path: Path) -> None:
         "gs://b/f/one-m/dataproc-initialization-script-0_output"
     )
     with pytest.raises(ClusterEngineError) as problem:
-        run(slow, "gs://b/f", "one-m", tmp_path, {"PATH": "/usr/bin:/bin"})
+        run(slow, Call([], {"PATH": "/usr/bin:/bin"}, tmp_path), "one-m", "gs://b/f")
     assert str(problem.value) == expected
     left = subprocess.run(["pgrep", "-f", str(tmp_path)], capture_output=True, text=True, check=False).stdout
     assert left == "", json.dumps(left)

@@ -16,16 +16,18 @@ def create_service(
     *,
     runtime: Any = None,
     issue_token: Callable[[str], dict[str, Any]] = lambda _email: {},
+    serve: Any = None,
 ) -> Any:
     """Return the Dataproc service; see `localcloud.dataproc.service.DataprocService`.
 
     With `runtime` (a HadoopRuntime) clusters are real ones; `issue_token` returns OAuth's token answer for a service
-    account. Imported on demand, so that the job supervisor, which shares this package, starts without the service.
+    account; `serve` answers on sockets that listen on nodes (`localcloud.podman.hosts.Serve`). Imported on demand, so
+    that the job supervisor, which shares this package, starts without the service.
     """
     from localcloud.dataproc.engines import make_engines  # noqa: PLC0415
     from localcloud.dataproc.service import DataprocService  # noqa: PLC0415
 
-    engines = make_engines(settings, runtime, storage, issue_token)
+    engines = make_engines(settings, runtime, storage, issue_token, serve)
     return DataprocService(settings, store, clock, operations, storage, engines=engines)
 
 

@@ -6,16 +6,18 @@ import contextlib
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from localcloud.dataproc import init_actions
 from localcloud.dataproc.cluster_engine import ClusterEngineError, NodeView
+from localcloud.dataproc.hosts import Hosts, Place
 from localcloud.dataproc.init_actions import InitAction
 from localcloud.dataproc.node_book import NodeBook, master_name, wanted_workers
-from localcloud.hadoop import ClusterPlan, HadoopError, HadoopRuntime, NodePlan, YarnCluster, allocate_network
+from localcloud.hadoop import ClusterPlan, HadoopError, HadoopRuntime, NodePlan, YarnCluster
 from localcloud.hadoop.configuration import MARKER
 from localcloud.hadoop.daemons import PATH
 from localcloud.metadata import Machine, MetadataServer
@@ -45,10 +47,11 @@ def metainfo_folder(cluster: dict[str, Any]) -> str:
 class ClusterNodes:
     """One cluster's nodes. One step at a time: create, resume, resize, kill, delete wait for each other."""
 
-    def __init__(self, directory: Path, runtime: HadoopRuntime, surroundings: Surroundings) -> None:
-        """Keep everything in `directory`, where an earlier server may have made the cluster."""
+    def __init__(self, directory: Path, runtime: HadoopRuntime, surroundings: Surroundings, hosts: Hosts) -> None:
+        """Keep everything in `directory`, where an earlier server may have made the cluster, and nodes on `hosts`."""
         self.directory = directory
-        self.yarn = YarnCluster(directory, runtime)
+        self.yarn = YarnCluster(directory, runtime, hosts.machines)
+        self._hosts = hosts
         self._surroundings = surroundings
         self._lock = threading.Lock()
         self._ending = threading.Event()
@@ -62,7 +65,7 @@ class ClusterNodes:
         """
         with self._step():
             self._prepare(cluster, wanted_workers(cluster))
-            self._run_init_actions(cluster, actions)
+            self._run_init_actions(cluster, actions, self._groups)
             self._stop_if_ending()
             self.yarn.start(self._plans(cluster, wanted_workers(cluster)))
 
@@ -79,8 +82,11 @@ class ClusterNodes:
         with self._step():
             self.yarn.start([])
 
-    def resize(self, cluster: dict[str, Any], graceful_seconds: float) -> None:
-        """Make the nodes those that `cluster` describes; who leaves may finish its work in `graceful_seconds`."""
+    def resize(self, cluster: dict[str, Any], actions: list[InitAction], graceful_seconds: float) -> None:
+        """Make the nodes those that `cluster` describes; who leaves may finish its work in `graceful_seconds`.
+
+        New nodes run the initialization actions as the first ones did.
+        """
         with self._step():
             wanted = wanted_workers(cluster)
             self._groups |= wanted
@@ -88,7 +94,9 @@ class ClusterNodes:
             missing = {name: group for name, group in wanted.items() if name not in there or not there[name].alive}
             leaving = [name for name in there if name not in wanted]
             if missing:
-                self._serve_metadata(cluster, missing)
+                self._make(cluster, missing)
+                self._run_init_actions(cluster, actions, missing)
+                self._stop_if_ending()
                 self.yarn.add_nodes(self._plans(cluster, missing))
             if not leaving:
                 return
@@ -97,6 +105,7 @@ class ClusterNodes:
                 self.yarn.decommission(working, round(graceful_seconds))
                 self._wait_until_gone(working, graceful_seconds)
             self.yarn.remove_nodes(leaving)
+            self._hosts.remove(leaving)
             for name in leaving:
                 self._forget(name)
 
@@ -113,10 +122,12 @@ class ClusterNodes:
                 server.stop()
             self._metadata.clear()
             self.yarn.stop()
+            self._hosts.end()
 
     def kill(self, name: str) -> None:
         """Lose a node, as when its machine fails. Raises HadoopError naming the nodes there are."""
         self.yarn.kill_node(name)
+        self._hosts.lose(name)
         if self._groups.get(name) != "master" and name in self._metadata:
             self._metadata.pop(name).stop()
         self._book().end_at(name, None)
@@ -162,6 +173,10 @@ class ClusterNodes:
         master = next(name for name, group in self._groups.items() if group == "master")
         return self.yarn.driver_environment() | self._metadata_variables(master)
 
+    def master_place(self) -> Place:
+        """Return how drivers are started on the master."""
+        return self._hosts.place(next(name for name, group in self._groups.items() if group == "master"))
+
     @contextlib.contextmanager
     def _step(self) -> Any:
         with self._lock:
@@ -173,19 +188,29 @@ class ClusterNodes:
             raise ClusterEngineError("The cluster is being deleted.")
 
     def _prepare(self, cluster: dict[str, Any], workers: dict[str, str]) -> None:
-        network = allocate_network(self.directory)
+        network = self._hosts.network()
         plan = ClusterPlan(
             name=cluster["clusterName"],
             resource_manager_address=network.master,
             properties=cluster["config"]["softwareConfig"]["properties"],
-            client_environment=self._surroundings.client_environment(),
+            client_environment=self._client_environment(),
         )
         self.yarn.prepare(plan)
         self._groups = {**workers, master_name(cluster): "master"}
-        self._serve_metadata(cluster, self._groups)
+        self._make(cluster, self._groups)
+
+    def _client_environment(self) -> dict[str, str]:
+        return self._hosts.client_environment(self._surroundings.client_environment())
+
+    def _make(self, cluster: dict[str, Any], nodes: dict[str, str]) -> None:
+        book = self._book()
+        addresses = {name: book.address(name, group) for name, group in nodes.items()}
+        version = cluster["config"]["softwareConfig"]["imageVersion"]
+        self._hosts.make(addresses, version, self._client_environment())
+        self._serve_metadata(cluster, nodes)
 
     def _book(self) -> NodeBook:
-        return NodeBook(self.directory / "nodes.json", allocate_network(self.directory))
+        return NodeBook(self.directory / "nodes.json", self._hosts.network())
 
     def _plans(self, cluster: dict[str, Any], workers: dict[str, str]) -> list[NodePlan]:
         properties = cluster["config"]["softwareConfig"]["properties"]
@@ -202,8 +227,7 @@ class ClusterNodes:
         ]
 
     def _metadata_variables(self, name: str) -> dict[str, str]:
-        host = self._metadata[name].host
-        return {"GCE_METADATA_HOST": host, "GCE_METADATA_IP": host}
+        return self._hosts.metadata_variables(self._metadata[name])
 
     def _serve_metadata(self, cluster: dict[str, Any], nodes: dict[str, str]) -> None:
         book = self._book()
@@ -212,7 +236,7 @@ class ClusterNodes:
             if name in self._metadata:
                 self._metadata.pop(name).stop()
             machine = self._machine(cluster, name, group)
-            self._metadata[name] = MetadataServer(machine, book.address(name, group))
+            self._metadata[name] = self._hosts.serve_metadata(machine, book.address(name, group))
 
     def _machine(self, cluster: dict[str, Any], name: str, group: str) -> Machine:
         config = cluster["config"]
@@ -239,26 +263,42 @@ class ClusterNodes:
             issue_token=lambda: self._surroundings.issue_token(email),
         )
 
-    def _run_init_actions(self, cluster: dict[str, Any], actions: Iterable[InitAction]) -> None:
-        """Run the actions on every node, the master first."""
-        home = self.directory / "init-actions"
+    def _run_init_actions(self, cluster: dict[str, Any], actions: Sequence[InitAction], nodes: Iterable[str]) -> None:
+        """Run the actions one after another on every node, on all nodes at the same time."""
         master = master_name(cluster)
-        for name in [master, *(name for name in self._groups if name != master)]:
-            conf = self.yarn.conf_directory if name == master else home / name / "conf"
-            for action in actions:
-                conf.mkdir(parents=True, exist_ok=True)
-                environment = {
-                    "PATH": PATH,
-                    "HOME": str(home / name),
-                    "LANG": "C.UTF-8",
-                    **self._surroundings.client_environment(),
-                    **self._metadata_variables(name),
-                    "HADOOP_CONF_DIR": str(conf),
-                    # What an action leaves running ends with the cluster.
-                    MARKER: str(home / name),
-                }
-                init_actions.run(action, metainfo_folder(cluster), name, home / name, environment)
-                self._stop_if_ending()
+        with ThreadPoolExecutor(max_workers=8) as pool:
+            runs = [
+                pool.submit(self._run_on_node, cluster, actions, name, name == master)
+                # The master's failure is the one that is told.
+                for name in sorted(nodes, key=lambda name: name != master)
+            ]
+        for run in runs:
+            run.result()
+
+    def _run_on_node(self, cluster: dict[str, Any], actions: Sequence[InitAction], name: str, is_master: bool) -> None:
+        home = self.directory / "init-actions"
+        conf = self.yarn.conf_directory if is_master else home / name / "conf"
+        place = self._hosts.place(name)
+        for action in actions:
+            if not self._hosts.are_separate and not action.is_confined:
+                init_actions.skip(action, name)
+                continue
+            conf.mkdir(parents=True, exist_ok=True)
+            environment = {
+                "PATH": PATH,
+                "HOME": str(home / name),
+                "LANG": "C.UTF-8",
+                **self._client_environment(),
+                **self._metadata_variables(name),
+                # What an action leaves running ends with the cluster.
+                MARKER: str(home / name),
+                **({} if self._hosts.are_separate else {"HADOOP_CONF_DIR": str(conf)}),
+                **place.environment,
+            }
+            call = init_actions.Call(place.entering, environment, home / name)
+            self._hosts.show_log(name, action.index, call.directory / action.output_name)
+            init_actions.run(action, call, name, metainfo_folder(cluster))
+            self._stop_if_ending()
 
     def _wait_until_gone(self, names: list[str], seconds: float) -> None:
         """Wait until the ResourceManager has let nodes go, at most `seconds`."""

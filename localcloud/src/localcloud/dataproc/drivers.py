@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from localcloud.dataproc.engine import EngineError
+from localcloud.dataproc.hosts import Place
 from localcloud.dataproc.job_files import JobFiles
 
 _TAGS = "spark.yarn.tags"
@@ -51,11 +52,21 @@ class PlainCaller:
 class SparkCaller:
     """Runs spark-submit on the cluster's master, as Dataproc's agent does."""
 
-    def __init__(self, python: Path, spark_home: Path, environment_of: Callable[[str], dict[str, str]]) -> None:
-        """Run drivers and executors with `python`; `environment_of` returns a cluster's variables for drivers."""
+    def __init__(
+        self,
+        python: Path,
+        spark_home: Path,
+        environment_of: Callable[[str], dict[str, str]],
+        place_of: Callable[[str], Place],
+    ) -> None:
+        """Run drivers and executors with `python`.
+
+        `environment_of` returns a cluster's variables for drivers, `place_of` how they are started on its master.
+        """
         self.python = python
         self._spark_home = spark_home
         self._environment_of = environment_of
+        self._place_of = place_of
 
     def call(self, job: dict[str, Any], files: JobFiles, temporary: Path) -> Call:
         """Return the call of spark-submit. Raises EngineError when the job's cluster is not there."""
@@ -75,15 +86,20 @@ class SparkCaller:
         environment = {
             "PYSPARK_PYTHON": str(self.python),
             "SPARK_HOME": str(self._spark_home),
-            # Nothing of a driver that is killed stays in /tmp.
-            "SPARK_SUBMIT_OPTS": f"-Djava.io.tmpdir={temporary} -XX:-UsePerfData",
+            # Nothing of a driver that is killed stays in /tmp. A driver that is started in a container is in none of
+            # its control groups, over which Java's own monitoring stumbles.
+            "SPARK_SUBMIT_OPTS": f"-Djava.io.tmpdir={temporary} -XX:-UsePerfData -XX:-UseContainerSupport",
         }
         if os.geteuid() != 0:
             # Dataproc starts drivers as root; simple authentication believes whoever says so.
             environment["HADOOP_USER_NAME"] = "root"
+        cluster = job["placement"]["clusterUuid"]
+        place = self._place_of(cluster)
+        # A driver that is started on another machine would begin in its root directory.
+        entering = [*place.entering, f"--chdir={files.main.parent}"] if place.entering else []
         return Call(
-            [str(submit), *options, str(files.main), *description.get("args", [])],
-            environment | self._environment_of(job["placement"]["clusterUuid"]),
+            [*entering, str(submit), *options, str(files.main), *description.get("args", [])],
+            environment | self._environment_of(cluster),
         )
 
 

@@ -1,7 +1,7 @@
-"""Initialization actions on nodes that are processes of this machine.
+"""Initialization actions.
 
-A script that may change anything on a node would change this machine: only scripts that promise to write nowhere but
-below $HADOOP_CONF_DIR are run, the others are skipped.
+A script may change anything on a node. Where nodes are processes of this machine it would change this machine: only
+scripts that promise to write nowhere but below $HADOOP_CONF_DIR are run there, the others are skipped.
 """
 
 from __future__ import annotations
@@ -49,15 +49,29 @@ class InitAction:
         return f"dataproc-initialization-script-{self.index}_output"
 
 
-def run(action: InitAction, folder: str, node: str, directory: Path, environment: dict[str, str]) -> Path | None:
-    """Run a script on `node` with its files in `directory`; return the file with its output, None when it is skipped.
+@dataclass(frozen=True)
+class Call:
+    """How a script is called on a node.
 
-    `folder` is the cluster's in the staging bucket. What the script starts in the background goes on. Raises
-    ClusterEngineError, worded as Google does.
+    `entering` stands before its command; its files, which the node sees at the same path, are in `directory`.
     """
-    if not action.is_confined:
-        _log.info("%s: initialization action %s is skipped: it has no line '%s'", node, action.uri, SCOPE_LINE)
-        return None
+
+    entering: list[str]
+    environment: dict[str, str]
+    directory: Path
+
+
+def skip(action: InitAction, node: str) -> None:
+    """Say that a script is not run, because it would change this machine."""
+    _log.info("%s: initialization action %s is skipped: it has no line '%s'", node, action.uri, SCOPE_LINE)
+
+
+def run(action: InitAction, call: Call, node: str, folder: str) -> Path:
+    """Run a script on `node`; return the file with its output. `folder` is the cluster's in the staging bucket.
+
+    What the script starts in the background goes on. Raises ClusterEngineError, worded as Google does.
+    """
+    directory = call.directory
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     script = directory / f"{action.index}-{action.uri.rpartition('/')[2]}"
     script.write_bytes(action.content)
@@ -66,9 +80,9 @@ def run(action: InitAction, folder: str, node: str, directory: Path, environment
     with output.open("wb") as stream:
         try:
             process = subprocess.Popen(
-                [str(script)],
+                [*call.entering, str(script)],
                 cwd=directory,
-                env=environment,
+                env=call.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=stream,

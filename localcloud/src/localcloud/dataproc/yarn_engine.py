@@ -7,6 +7,7 @@ import json
 import logging
 import threading
 import urllib.request
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,11 @@ from localcloud.dataproc.cluster_engine import ClusterEngineError, Snapshot
 from localcloud.dataproc.cluster_nodes import METAINFO, ClusterNodes, Surroundings
 from localcloud.dataproc.cluster_watch import ClusterWatch
 from localcloud.dataproc.engine import EngineError
+from localcloud.dataproc.hosts import Hosts, Place
 from localcloud.dataproc.init_actions import InitAction
 from localcloud.errors import ApiError
 from localcloud.hadoop import HadoopError, HadoopRuntime, YarnCluster
+from localcloud.podman.hosts import has_containers, remove_cluster
 
 _ANSWER_SECONDS = 10.0
 _log = logging.getLogger("localcloud")
@@ -30,9 +33,18 @@ class YarnEngine:
     has_nodes = True
 
     def __init__(
-        self, clusters_directory: Path, runtime: HadoopRuntime, surroundings: Surroundings, storage: Any
+        self,
+        clusters_directory: Path,
+        runtime: HadoopRuntime,
+        surroundings: Surroundings,
+        storage: Any,
+        hosts_of: Callable[[Path], Hosts],
     ) -> None:
-        """Keep each cluster in a directory below `clusters_directory`; `storage` has initialization actions."""
+        """Keep each cluster in a directory below `clusters_directory`; `storage` has initialization actions.
+
+        `hosts_of` returns what the cluster in a directory runs on.
+        """
+        self._hosts_of = hosts_of
         self._clusters_directory = clusters_directory
         self._runtime = runtime
         self._surroundings = surroundings
@@ -68,19 +80,15 @@ class YarnEngine:
                 if not self._stopped:
                     self._watches[identity] = ClusterWatch(nodes)
 
-        try:
-            done = self._done(identity, operation, action)
-        except ClusterEngineError:
-            self._keep_outputs(cluster)
-            raise
-        if done:
-            self._keep_outputs(cluster)
-        return done
+        return self._done_with_outputs(cluster, operation, action)
 
     def resize(self, cluster: dict[str, Any], operation: str, graceful_seconds: float) -> bool:
         """Make the nodes what `cluster` says; see `ClusterEngine`."""
         identity = cluster["clusterUuid"]
-        return self._done(identity, operation, lambda: self._of(identity).resize(cluster, graceful_seconds))
+        actions = [] if self._is_known(identity, operation) else self._init_actions(cluster)
+        return self._done_with_outputs(
+            cluster, operation, lambda: self._of(identity).resize(cluster, actions, graceful_seconds)
+        )
 
     def delete(self, cluster: dict[str, Any], operation: str) -> bool:
         """Take all nodes away; see `ClusterEngine`."""
@@ -122,6 +130,13 @@ class YarnEngine:
             raise EngineError(f"The nodes of cluster {cluster_uuid} are not running.")
         return nodes.driver_environment()
 
+    def driver_place(self, cluster_uuid: str) -> Place:
+        """Return how drivers are started on a cluster's master. Raises EngineError when it is not there."""
+        nodes = self._nodes.get(cluster_uuid)
+        if nodes is None or cluster_uuid not in self._watches:
+            raise EngineError(f"The nodes of cluster {cluster_uuid} are not running.")
+        return nodes.master_place()
+
     def nodes(self, cluster_uuid: str) -> ClusterNodes | None:
         """Return the nodes of a cluster that is running."""
         return self._nodes.get(cluster_uuid) if cluster_uuid in self._watches else None
@@ -140,11 +155,24 @@ class YarnEngine:
     def _of(self, identity: str) -> ClusterNodes:
         if identity not in self._nodes:
             directory = self._clusters_directory / identity
-            self._nodes[identity] = ClusterNodes(directory, self._runtime, self._surroundings)
+            self._nodes[identity] = ClusterNodes(
+                directory, self._runtime, self._surroundings, self._hosts_of(directory)
+            )
         return self._nodes[identity]
 
     def _is_known(self, identity: str, operation: str) -> bool:
         return self._background.knows(f"{identity}/{operation}")
+
+    def _done_with_outputs(self, cluster: dict[str, Any], operation: str, action: Any) -> bool:
+        """Return whether work in which initialization actions run has ended; what they wrote is kept either way."""
+        try:
+            done = self._done(cluster["clusterUuid"], operation, action)
+        except ClusterEngineError:
+            self._keep_outputs(cluster)
+            raise
+        if done:
+            self._keep_outputs(cluster)
+        return done
 
     def _done(self, identity: str, operation: str, action: Any) -> bool:
         try:
@@ -185,6 +213,8 @@ def end_clusters(clusters_directory: Path) -> None:
     for directory in clusters_directory.glob("*/"):
         # Ending needs none of the programs.
         YarnCluster(directory, HadoopRuntime(Path(), Path(), None)).stop()
+        if has_containers(directory):
+            remove_cluster(directory.name)
 
 
 def _put_state(url: str, state: str) -> None:

@@ -8,7 +8,6 @@ import getpass
 import json
 import os
 import shutil
-import socket
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
@@ -21,6 +20,7 @@ from localcloud.hadoop.configuration import MARKER, Layout
 from localcloud.hadoop.daemons import PATH, Daemon, sweep
 from localcloud.hadoop.errors import HadoopError
 from localcloud.hadoop.leaving import LeavingNodes
+from localcloud.hadoop.machines import Machines, ThisMachine
 from localcloud.hadoop.plans import ClusterPlan, NodePlan, NodeStatus
 from localcloud.hadoop.resource_manager import ACTIVE_STATES, ResourceManager, refresh_nodes
 from localcloud.hadoop.runtime import HadoopRuntime
@@ -38,9 +38,10 @@ _NODE_MANAGER = "org.apache.hadoop.yarn.server.nodemanager.NodeManager"
 class YarnCluster:
     """The cluster in one directory. All state is there: an object made later, in another process, finds it."""
 
-    def __init__(self, directory: Path, runtime: HadoopRuntime) -> None:
-        """Look after the cluster in `directory`, which may not exist yet."""
+    def __init__(self, directory: Path, runtime: HadoopRuntime, machines: Machines | None = None) -> None:
+        """Look after the cluster in `directory`, which may not exist yet; its daemons run on `machines`."""
         self._layout = Layout(directory.absolute())
+        self._machines = machines or ThisMachine()
         self._runtime = runtime
         self._leaving = LeavingNodes(self._layout.exclude_file)
 
@@ -52,7 +53,7 @@ class YarnCluster:
         write_private(layout.directory / _PLAN_FILE, json.dumps(plan.as_json()).encode())
         for path, content in configuration.render_master(layout, plan, self._runtime).items():
             write_public(path, content.encode())
-        self._write_hosts(layout.master, plan.resource_manager_address)
+        self._write_hosts(layout.master, plan.resource_manager_address, self._machines.host_name(None))
         if plan.allocation_file:
             write_public(layout.conf / configuration.ALLOCATION_FILE, plan.allocation_file.read_bytes())
         if not layout.exclude_file.exists():
@@ -213,7 +214,7 @@ class YarnCluster:
         write_private(home / _NODE_FILE, json.dumps(asdict(node)).encode())
         for path, content in configuration.render_node(self._layout, plan, node).items():
             write_public(path, content.encode())
-        self._write_hosts(home, node.address)
+        self._write_hosts(home, node.address, self._machines.host_name(node.name))
         environment = configuration.node_environment(plan, node, self._base_environment(home))
         daemon.start(self._command(_NODE_MANAGER, home, "-Xmx256m"), environment, self._layout.temporary)
 
@@ -297,8 +298,8 @@ class YarnCluster:
         }
 
     @staticmethod
-    def _write_hosts(home: Path, address: str) -> None:
-        write_public(home / "hosts", configuration.hosts_file(address, socket.gethostname()).encode())
+    def _write_hosts(home: Path, address: str, host_name: str) -> None:
+        write_public(home / "hosts", configuration.hosts_file(address, host_name).encode())
 
     def _require_plan(self) -> None:
         if not (self._layout.directory / _PLAN_FILE).exists():
@@ -312,10 +313,10 @@ class YarnCluster:
         return ResourceManager(self._plan().resource_manager_address)
 
     def _master_daemon(self) -> Daemon:
-        return Daemon(self._layout.master / "daemon")
+        return self._machines.daemon(None, self._layout.master / "daemon")
 
     def _node_daemon(self, name: str) -> Daemon:
-        return Daemon(self._layout.node(name) / "daemon")
+        return self._machines.daemon(name, self._layout.node(name) / "daemon")
 
     def _node_names(self) -> list[str]:
         return sorted(path.parent.name for path in self._layout.nodes.glob(f"*/{_NODE_FILE}"))

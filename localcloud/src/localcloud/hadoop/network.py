@@ -34,22 +34,22 @@ _LAST_HOST = 254
 
 @dataclass(frozen=True)
 class Network:
-    """The addresses 127.x.y.1 to 127.x.y.254 of one cluster."""
+    """The addresses PREFIX.1 to PREFIX.254 of one cluster, or those from `first_host` on."""
 
     prefix: str
+    first_host: int = 1
 
     @property
     def master(self) -> str:
         """The address of the master node."""
-        return f"{self.prefix}.1"
+        return f"{self.prefix}.{self.first_host}"
 
     def worker(self, index: int) -> str:
         """Return the address of worker `index`, counted from 0. Raises HadoopError when the network is full."""
-        if not 0 <= index <= _LAST_HOST - 2:
-            raise HadoopError(
-                f"worker number {index} has no address in {self.prefix}.0/24; expected 0 to {_LAST_HOST - 2}"
-            )
-        return f"{self.prefix}.{index + 2}"
+        last = _LAST_HOST - self.first_host - 1
+        if not 0 <= index <= last:
+            raise HadoopError(f"worker number {index} has no address in {self.prefix}.0/24; expected 0 to {last}")
+        return f"{self.prefix}.{self.first_host + 1 + index}"
 
 
 def _registry() -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import socket
 import socketserver
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -22,10 +23,15 @@ _LONGEST_WAIT_SECONDS = 3600.0
 class MetadataServer:
     """Serves one machine's metadata on its own address until stopped."""
 
-    def __init__(self, machine: Machine, address: str, port: int = 0) -> None:
-        """Listen on `port` of `address`: 0 takes the usual one, or any free one. Raises OSError when it is taken."""
+    def __init__(
+        self, machine: Machine, address: str = "", port: int = 0, listener: socket.socket | None = None
+    ) -> None:
+        """Listen on `port` of `address`: 0 takes the usual one, or any free one. Raises OSError when it is taken.
+
+        With `listener` answer on that socket, which listens already.
+        """
         self.machine = machine
-        self._server = _listen(address, port, machine)
+        self._server = _Server.on(listener, machine) if listener else _listen(address, port, machine)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.2,), daemon=True)
         self._thread.start()
 
@@ -50,9 +56,18 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
 
-    def __init__(self, address: tuple[str, int], machine: Machine) -> None:
+    def __init__(self, address: tuple[str, int], machine: Machine, bind: bool = True) -> None:
         self.machine = machine
-        super().__init__(address, _Handler)
+        super().__init__(address, _Handler, bind_and_activate=bind)
+
+    @classmethod
+    def on(cls, listener: socket.socket, machine: Machine) -> _Server:
+        """Return a server for a socket that listens already."""
+        server = cls(listener.getsockname()[:2], machine, bind=False)
+        server.socket.close()
+        server.socket = listener
+        server.server_name, server.server_port = server.server_address[:2]
+        return server
 
     def server_bind(self) -> None:
         """Bind without asking for the host's name, which may take seconds."""
