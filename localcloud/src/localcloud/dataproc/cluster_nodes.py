@@ -25,6 +25,7 @@ from localcloud.metadata import Machine, MetadataServer
 METAINFO = "google-cloud-dataproc-metainfo"
 _LOOK_SECONDS = 0.3
 _MEMORY = "yarn:yarn.nodemanager.resource.memory-mb"
+_PYTHONS_OF_NODES = ("spark:spark.pyspark.python", "spark:spark.pyspark.driver.python")
 _VCORES = "yarn:yarn.nodemanager.resource.cpu-vcores"
 
 
@@ -189,10 +190,14 @@ class ClusterNodes:
 
     def _prepare(self, cluster: dict[str, Any], workers: dict[str, str]) -> None:
         network = self._hosts.network()
+        properties = cluster["config"]["softwareConfig"]["properties"]
+        if not self._hosts.are_separate:
+            # What initialization actions put on nodes is not on this machine.
+            properties = {key: value for key, value in properties.items() if key not in _PYTHONS_OF_NODES}
         plan = ClusterPlan(
             name=cluster["clusterName"],
             resource_manager_address=network.master,
-            properties=cluster["config"]["softwareConfig"]["properties"],
+            properties=properties,
             client_environment=self._client_environment(),
         )
         self.yarn.prepare(plan)

@@ -53,7 +53,7 @@ def list_artifacts(directories: Mapping[str, str], bucket: str, rendered: Mappin
 
 def artifact(name: str, text: str, bucket: str) -> dict[str, str]:
     """Return the entry of one text: its address is the SHA-256 of its UTF-8 bytes and the last part of its name."""
-    return {**_address(name, text.encode(), bucket), "content": text}
+    return {**address(name, text.encode(), bucket), "content": text}
 
 
 def _package_artifact(name: str, files: Mapping[str, bytes], bucket: str) -> dict[str, str]:
@@ -63,10 +63,11 @@ def _package_artifact(name: str, files: Mapping[str, bytes], bucket: str) -> dic
         for path, content in sorted(files.items()):
             package.writestr(zipfile.ZipInfo(path, _NO_TIME), content)
     data = archive.getvalue()
-    return {**_address(name, data, bucket), "content_base64": base64.b64encode(data).decode()}
+    return {**address(name, data, bucket), "content_base64": base64.b64encode(data).decode()}
 
 
-def _address(name: str, data: bytes, bucket: str) -> dict[str, str]:
+def address(name: str, data: bytes, bucket: str) -> dict[str, str]:
+    """Return name, object and uri of content: the SHA-256 of its bytes and the last part of its name."""
     object_name = f"{hashlib.sha256(data).hexdigest()}/{name.rpartition('/')[2]}"
     return {"name": name, "object": object_name, "uri": f"gs://{bucket}/{object_name}"}
 

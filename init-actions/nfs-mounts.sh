@@ -1,0 +1,107 @@
+#!/usr/bin/env bash
+# Mount the shared file systems that the node bundle names (nfs/mounts.tsv: mountpoint, SERVER:/EXPORT, version, options).
+#
+# Every mount is a systemd unit, so it is there again after a reboot, and YARN's and Dask's units start after it. It is
+# started here and now: a node that cannot mount fails its cluster, instead of failing jobs later. Mounts are `hard`: a
+# program that writes waits for a file server that is away, and loses nothing.
+#
+# NFS knows accounts by number only: the accounts of nfs/accounts.tsv must have the numbers stated there. Safe to run
+# again: what is mounted and answers is left alone; a stale mount is taken away and made again.
+set -euo pipefail
+# shellcheck source=init-actions/lib/node.sh
+source /opt/dataplatform/bundle/lib/node.sh || { echo "nfs-mounts.sh: run node-bundle.sh first" >&2; exit 4; }
+
+readonly mounts="${BUNDLE}/nfs/mounts.tsv" accounts="${BUNDLE}/nfs/accounts.tsv"
+# What every mount has. retry=0: one try per start; this script, and systemd after a reboot, do the retrying.
+readonly common=hard,proto=tcp,timeo=600,retrans=2,rsize=1048576,wsize=1048576,noatime,_netdev,nofail,retry=0
+readonly waiting_units=(hadoop-yarn-resourcemanager hadoop-yarn-nodemanager google-dataproc-agent)
+readonly mount_tries=5 answer_seconds=15
+
+check_accounts() {
+  local account uid gid
+  while IFS=$'\t' read -r account uid gid; do
+    id "${account}" >/dev/null 2>&1 || fail refused "this image has no account ${account}, expected one with uid ${uid}"
+    [[ "$(id -u "${account}"):$(id -g "${account}")" == "${uid}:${gid}" ]] \
+      || fail refused "account ${account} has the numbers $(id -u "${account}"):$(id -g "${account}") on this image,$(
+        ) expected ${uid}:${gid}; state the image's numbers in platform_accounts and prepare the directories for them"
+  done < "${accounts}"
+  log_step "accounts have the stated numbers"
+}
+
+# is_mounted MOUNTPOINT SOURCE: whether it is that NFS mount, and not just a directory.
+is_mounted() { [[ "$(findmnt --noheadings --types nfs,nfs4 --output SOURCE --mountpoint "$1")" == "$2" ]]; }
+
+# answers MOUNTPOINT: whether the server says something within bounded time. A hung mount cannot be killed away, so the
+# process that asks is left to itself.
+answers() { timeout --kill-after=1 "${answer_seconds}" stat --file-system "$1" >/dev/null 2>&1; }
+
+unit_text() {
+  local mountpoint=$1 source=$2 version=$3 options=$4
+  cat <<UNIT
+[Unit]
+Description=Shared file system ${mountpoint}
+After=network-online.target
+Wants=network-online.target
+
+[Mount]
+What=${source}
+Where=${mountpoint}
+Type=$([[ ${version} == 3 ]] && echo nfs || echo nfs4)
+Options=vers=${version},${common}${options:+,${options}}
+TimeoutSec=90
+
+[Install]
+WantedBy=remote-fs.target
+UNIT
+}
+
+mount_one() {
+  local mountpoint=$1 source=$2 version=$3 options=$4 unit state changed
+  unit="$(systemd-escape --path --suffix=mount "${mountpoint}")"
+  changed="$(unit_text "${mountpoint}" "${source}" "${version}" "${options}" | install_unit "${unit}")"
+  reload_units
+  if is_mounted "${mountpoint}" "${source}"; then
+    if [[ ${changed} == unchanged ]] && answers "${mountpoint}"; then
+      log_step "${mountpoint} is ${source} already"
+      return
+    fi
+    # Open files keep the old mount until they are closed; nobody new gets it.
+    umount --lazy "${mountpoint}"
+    systemctl stop "${unit}" 2>/dev/null || true
+    log_step "${mountpoint} was stale or has changed: unmounted"
+  fi
+  mkdir -p "${mountpoint}"
+  systemctl enable --quiet "${unit}"
+  if ! retry "${mount_tries}" 1 -- start_mount "${unit}" "${mountpoint}" "${source}"; then
+    state="$(journalctl --unit "${unit}" --lines 3 --output cat 2>/dev/null | tr '\n' ' ')"
+    fail mount_failed "${source} cannot be mounted on ${mountpoint}: ${state:-no reason given};$(
+      ) look at: showmount --exports ${source%%:*}; rpcinfo -p ${source%%:*}"
+  fi
+  log_step "mounted ${source} on ${mountpoint} (NFS ${version})"
+}
+
+start_mount() {
+  local unit=$1 mountpoint=$2 source=$3
+  systemctl reset-failed "${unit}" 2>/dev/null || true
+  systemctl start "${unit}" 2>/dev/null && is_mounted "${mountpoint}" "${source}" && answers "${mountpoint}"
+}
+
+order_units() {
+  local unit paths
+  paths="$(cut -f1 "${mounts}" | paste -sd' ')"
+  for unit in "${waiting_units[@]}"; do
+    install_unit "${unit}.service.d/10-shared-file-systems.conf" >/dev/null <<UNIT
+[Unit]
+RequiresMountsFor=${paths}
+UNIT
+  done
+  reload_units
+  log_step "${waiting_units[*]} start after the mounts"
+}
+
+[[ -r ${mounts} && -r ${accounts} ]] || fail refused "the node bundle names no shared file systems (${mounts})"
+check_accounts
+while IFS=$'\t' read -r mountpoint source version options; do
+  mount_one "${mountpoint}" "${source}" "${version}" "${options}"
+done < "${mounts}"
+order_units
