@@ -199,6 +199,7 @@ class ClusterNodes:
             resource_manager_address=network.master,
             properties=properties,
             client_environment=self._client_environment(),
+            shares_files=not self._hosts.are_separate,
         )
         self.yarn.prepare(plan)
         self._groups = {**workers, master_name(cluster): "master"}

@@ -95,11 +95,15 @@ class SparkCaller:
             environment["HADOOP_USER_NAME"] = "root"
         cluster = job["placement"]["clusterUuid"]
         place = self._place_of(cluster)
-        # A driver that is started on another machine would begin in its root directory.
-        entering = [*place.entering, f"--chdir={files.main.parent}"] if place.entering else []
+        entering: list[str] = []
+        if place.entering:
+            # A driver that is started on another machine would begin in its root directory.
+            entering = [*place.entering, f"--chdir={files.main.parent}"]
+            # Other accounts of that machine, which have to get at some of its files, cannot enter the job's directory.
+            environment["TMPDIR"] = "/tmp"  # noqa: S108
         return Call(
             [*entering, str(submit), *options, str(files.main), *description.get("args", [])],
-            environment | self._environment_of(cluster),
+            environment | self._environment_of(cluster) | place.environment,
         )
 
 

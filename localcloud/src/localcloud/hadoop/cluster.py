@@ -48,7 +48,14 @@ class YarnCluster:
     def prepare(self, plan: ClusterPlan) -> None:
         """Write the master's configuration without starting anything, so that more can be put beside it."""
         layout = self._layout
-        for directory in (layout.conf, layout.spark_conf, layout.nodes, layout.temporary, layout.staging):
+        for directory in (
+            layout.conf,
+            layout.spark_conf,
+            layout.nodes,
+            layout.temporary,
+            layout.staging,
+            layout.file_system,
+        ):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_private(layout.directory / _PLAN_FILE, json.dumps(plan.as_json()).encode())
         for path, content in configuration.render_master(layout, plan, self._runtime).items():

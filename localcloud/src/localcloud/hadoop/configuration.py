@@ -83,6 +83,11 @@ class Layout:
         return self.directory / "staging"
 
     @property
+    def file_system(self) -> Path:
+        """What stands for HDFS where nodes have file systems of their own."""
+        return self.directory / "file-system"
+
+    @property
     def exclude_file(self) -> Path:
         """The nodes that shall leave the cluster, and in how many seconds."""
         return self.directory / "exclude.xml"
@@ -167,10 +172,20 @@ def properties_of(plan: ClusterPlan, prefix: str) -> dict[str, str]:
 
 def _core(layout: Layout, plan: ClusterPlan) -> dict[str, str]:
     return _mapped(layout, properties_of(plan, "core")) | {
-        "fs.defaultFS": "file:///",
+        **_file_system(layout, plan),
         "hadoop.tmp.dir": str(layout.temporary),
         # Nodes have no group database; looking users up in this machine's would make tests pass for the wrong reason.
         "hadoop.security.group.mapping": "org.apache.hadoop.security.NullGroupsMapping",
+    }
+
+
+def _file_system(layout: Layout, plan: ClusterPlan) -> dict[str, str]:
+    """Return what stands for HDFS: this machine's files, or, where nodes have their own, one directory that all see."""
+    if plan.shares_files:
+        return {"fs.defaultFS": "file:///"}
+    return {
+        "fs.defaultFS": "viewfs://cluster/",
+        "fs.viewfs.mounttable.cluster.linkFallback": layout.file_system.as_uri(),
     }
 
 

@@ -15,6 +15,7 @@ class ClusterPlan:
     `properties` are Dataproc's, with prefixes (`yarn:`, `core:`, `spark:`, `spark-env:`, `capacity-scheduler:`).
     `client_environment` holds the variables that lead a process to the local cloud: every container gets them.
     `allocation_file` is a FairScheduler file to start with; without it the file that the properties name is read.
+    `shares_files` says whether all nodes see the same files, as processes of one machine do.
     """
 
     name: str
@@ -22,6 +23,7 @@ class ClusterPlan:
     properties: dict[str, str] = field(default_factory=dict)
     client_environment: dict[str, str] = field(default_factory=dict)
     allocation_file: Path | None = None
+    shares_files: bool = True
 
     def as_json(self) -> dict[str, Any]:
         """Return the plan in types that JSON knows."""
