@@ -7,7 +7,7 @@
 # Safe to run again, and at any time before or after Hadoop's daemons start.
 set -euo pipefail
 # shellcheck source=init-actions/lib/node.sh
-source /opt/dataplatform/bundle/lib/node.sh || { echo "dask-environment.sh: run node-bundle.sh first" >&2; exit 4; }
+source /opt/dataplatform/bundle/lib/node.sh || { echo "dask-environment.sh: run node-bundle.sh first" >&2; exit 5; }
 
 readonly conf="${BUNDLE}/environment/environment.conf"
 [[ -r ${conf} ]] || fail refused "the node bundle has no Dask environment (${conf})"

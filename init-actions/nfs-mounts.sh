@@ -9,7 +9,7 @@
 # again: what is mounted and answers is left alone; a stale mount is taken away and made again.
 set -euo pipefail
 # shellcheck source=init-actions/lib/node.sh
-source /opt/dataplatform/bundle/lib/node.sh || { echo "nfs-mounts.sh: run node-bundle.sh first" >&2; exit 4; }
+source /opt/dataplatform/bundle/lib/node.sh || { echo "nfs-mounts.sh: run node-bundle.sh first" >&2; exit 5; }
 
 readonly mounts="${BUNDLE}/nfs/mounts.tsv" accounts="${BUNDLE}/nfs/accounts.tsv"
 # What every mount has. retry=0: one try per start; this script, and systemd after a reboot, do the retrying.

@@ -254,10 +254,10 @@ main() {
   [[ -n "${sha256}" ]] || fail no_metadata "metadata node-bundle-uri is '${uri}', expected gs://BUCKET/SHA256/NAME"
   umask 022
   if [[ ! -d "${BUNDLES}/${sha256}" ]]; then
+    TEMPORARY+=("${BUNDLES}/${sha256}.tar")
     fetch_object "${uri}" "${BUNDLES}/${sha256}.tar"
     unpack "${BUNDLES}/${sha256}.tar" "${BUNDLES}/${sha256}"
   fi
-  rm -f -- "${BUNDLES}/${sha256}.tar"
   if [[ "$(readlink -- "${BUNDLE}")" != "bundles/${sha256}" ]]; then
     temporary_name "${BUNDLE}"
     { ln -sfnT "bundles/${sha256}" "${NEW}" && mv -fT -- "${NEW}" "${BUNDLE}"; } \

@@ -128,7 +128,7 @@ def test_a_driver_is_called_with_properties_files_and_tags(tmp_path: Path, monke
     places["uuid"] = Place(["enter", "node"])
     entered = caller.call(job, files, tmp_path)
     assert entered.arguments == ["enter", "node", f"--chdir={tmp_path}", *call.arguments]
-    assert entered.environment["TMPDIR"] == "/tmp"
+    assert entered.environment["TMPDIR"] == "/tmp"  # noqa: S108
 
 
 def action(text: str, seconds: float = 10) -> InitAction:

@@ -20,7 +20,7 @@ PROGRAM = INIT_ACTIONS / "node-bundle.sh"
 def archive(files: dict[str, bytes]) -> bytes:
     """A bundle."""
     output = io.BytesIO()
-    with tarfile.open(fileobj=output, mode="w:gz") as bundle:
+    with tarfile.open(fileobj=output, mode="w") as bundle:
         for name, content in files.items():
             entry = tarfile.TarInfo(name)
             entry.size = len(content)
@@ -31,8 +31,8 @@ def archive(files: dict[str, bytes]) -> bytes:
 def publish(node: ShellNode, content: bytes, sha256: str = "") -> str:
     """Put a bundle into the bucket and its address into the metadata; its hash."""
     sha256 = sha256 or hashlib.sha256(content).hexdigest()
-    node.google.objects[f"acme-artifacts/{sha256}/node-bundle.tar.gz"] = (1, content)
-    node.google.attributes["node-bundle-uri"] = f"gs://acme-artifacts/{sha256}/node-bundle.tar.gz"
+    node.google.objects[f"acme-artifacts/{sha256}/node-bundle.tar"] = (1, content)
+    node.google.attributes["node-bundle-uri"] = f"gs://acme-artifacts/{sha256}/node-bundle.tar"
     return sha256
 
 
@@ -91,13 +91,13 @@ def test_wrong_content_is_refused_and_nothing_is_left(
     assert failed.returncode == code, failed.stderr
     assert reason in failed.stderr
     assert not (shell_node.opt / "dataplatform" / "bundle").exists()
-    assert [name for name in leftovers(shell_node) if not name.endswith(".tar.gz")] == []
+    assert [name for name in leftovers(shell_node) if not name.endswith(".tar")] == []
 
 
 @pytest.mark.parametrize("faults", [[503, 500], [429], ["cut"]], ids=str)
 def test_passing_faults_are_retried(shell_node: ShellNode, faults: list[int | str]) -> None:
     publish(shell_node, GOOD)
-    shell_node.google.faults = faults
+    shell_node.google.faults = list(faults)
     done = shell_node.run(PROGRAM)
     assert done.returncode == 0, done.stderr
     assert len(downloads(shell_node)) == len(faults) + 1
@@ -108,7 +108,7 @@ def test_lasting_faults_end_with_a_code_of_their_own(
     shell_node: ShellNode, faults: list[int | str], code: int, attempts: int
 ) -> None:
     publish(shell_node, GOOD)
-    shell_node.google.faults = faults
+    shell_node.google.faults = list(faults)
     assert shell_node.run(PROGRAM).returncode == code
     assert len(downloads(shell_node)) == attempts
     assert leftovers(shell_node) == []
@@ -116,7 +116,7 @@ def test_lasting_faults_end_with_a_code_of_their_own(
     assert shell_node.run(PROGRAM).returncode == 0
 
 
-@pytest.mark.parametrize("uri", [None, "", "https://x/y", "gs://bucket/node-bundle.tar.gz", f"gs://b/{'g' * 64}/x"])
+@pytest.mark.parametrize("uri", [None, "", "https://x/y", "gs://bucket/node-bundle.tar", f"gs://b/{'g' * 64}/x"])
 def test_an_address_without_a_hash_is_not_trusted(shell_node: ShellNode, uri: str | None) -> None:
     if uri is not None:
         shell_node.google.attributes["node-bundle-uri"] = uri
@@ -159,7 +159,7 @@ def test_what_a_killed_process_left_is_removed_by_the_next(shell_node: ShellNode
     sha256 = publish(shell_node, GOOD)
     bundles = shell_node.opt / "dataplatform" / "bundles"
     (bundles / f".{sha256}.new.4194305" / "lib").mkdir(parents=True)
-    (bundles / f".{sha256}.tar.gz.new.4194305").write_bytes(b"half")
+    (bundles / f".{sha256}.tar.new.4194305").write_bytes(b"half")
     assert shell_node.run(PROGRAM).returncode == 0
     assert leftovers(shell_node) == []
 

@@ -13,8 +13,9 @@ from tests.unit.init_actions.fake_google import TOKEN
 
 def test_a_setting_is_taken_as_it_is_and_never_run(shell_node: ShellNode) -> None:
     file = shell_node.directory / "a.conf"
-    file.write_text("# b=comment\nb=old\nb=$(touch /opt/run) `id` \"x\" = y\nempty=\nlast=no newline")
-    answer = shell_node.shell(f"f={file}; setting $f b; echo; setting $f empty; setting $f c given; echo; setting $f last")
+    file.write_text('# b=comment\nb=old\nb=$(touch /opt/run) `id` "x" = y\nempty=\nlast=no newline')
+    settings = "setting $f b; echo; setting $f empty; setting $f c given; echo; setting $f last"
+    answer = shell_node.shell(f"f={file}; {settings}")
     assert answer.stdout == '$(touch /opt/run) `id` "x" = y\ngiven\nno newline'
     assert list(shell_node.opt.iterdir()) == []
     missing = shell_node.shell(f"x=$(setting {file} c)")
@@ -88,7 +89,8 @@ def test_a_download_is_retried_and_the_token_stays_out_of_arguments(shell_node: 
     tools = tmp_path / "tools"
     tools.mkdir()
     spy = tools / "curl"
-    spy.write_text(f'#!/bin/sh\ntr "\\0" " " </proc/$$/cmdline >>{tmp_path}/seen\nenv >>{tmp_path}/seen\nexec /usr/bin/curl "$@"\n')
+    seen = tmp_path / "seen"
+    spy.write_text(f'#!/bin/sh\ntr "\\0" " " </proc/$$/cmdline >>{seen}\nenv >>{seen}\nexec /usr/bin/curl "$@"\n')
     spy.chmod(0o755)
     shell_node.environment["PATH"] = f"{tools}:{shell_node.environment['PATH']}"
     answer = shell_node.shell("fetch_object 'gs://bucket/dir/ä b%.txt' /opt/new/file")
