@@ -9,10 +9,11 @@ output:
   arrival delay in minutes, share of flights that arrived more than 15 minutes late, and the mean weather and plane age
   they met.
 
-The output is replaced as a whole: everything is written to ``<output>.partial-<run>`` beside it and moved when it is
-complete, so a run that fails or is killed changes nothing under the output; the next run removes what it left. A file
-system moves a directory in one step. An object store has no such step: there the objects are copied within the store,
-``summary.json`` is removed first and copied last, and a reader that finds it finds complete data.
+The output is replaced as a whole: everything is written to ``<output>.run-<id>`` beside it first, so a run that fails
+or is killed changes nothing under the output; the next run removes what it left. In a file system that directory is
+then renamed to the output. An object store cannot rename: there the data stay where they are, and only
+``<output>/summary.json`` is replaced, in one step; its ``data`` says where they are. Whoever reads it first reads
+complete data. The data it named before are kept until the next run starts.
 
 The same file runs on a laptop and on a cluster: ``Client()`` without arguments starts workers on this machine unless
 ``DASK_SCHEDULER_ADDRESS`` names a scheduler. Input and output are anything fsspec can open: a directory, ``gs://...``.
@@ -30,6 +31,7 @@ import contextlib
 import glob
 import importlib.util
 import json
+import shutil
 import signal
 import sys
 import time
@@ -87,20 +89,24 @@ def packaged_tables() -> str:
 
 @contextlib.contextmanager
 def whole_output(target: str) -> Iterator[str]:
-    """Yield the URL of a new directory beside ``target``; when the block succeeds, that directory becomes ``target``.
+    """Yield the URL of a new directory beside ``target``; when the block succeeds, its content is ``target``'s.
 
     Exits when ``target`` holds anything but an output of this program. What interrupted runs left beside it is removed;
     a run of the same output that is still going fails when it ends, so the newest run wins.
     """
     filesystem, path = fsspec.url_to_fs(target)
+    is_directory = isinstance(filesystem, LocalFileSystem)
     present = filesystem.ls(path, detail=False) if filesystem.exists(path) else []
-    foreign = sorted({entry.rstrip("/").rsplit("/", 1)[-1] for entry in present if entry.strip("/") != path} - OUTPUTS)
+    names = {entry.rstrip("/").rsplit("/", 1)[-1] for entry in present if entry.strip("/") != path.strip("/")}
+    foreign = sorted(names - (OUTPUTS if is_directory else {"summary.json"}))
     if foreign or "/" not in path:
         holds = f"holds {foreign[0]}" if foreign else "is a whole bucket"
         sys.exit(f"{PROGRAM}: --output {target} {holds}; expected a new directory or an output of {PROGRAM}")
-    for leftover in filesystem.glob(f"{glob.escape(path)}.partial-*"):
-        filesystem.rm(leftover, recursive=True)
-    suffix = f".partial-{uuid.uuid4().hex[:12]}"
+    published = None if is_directory or not present else published_data(filesystem, path)
+    for leftover in filesystem.glob(f"{glob.escape(path)}.run-*"):
+        if leftover.rstrip("/") != published:
+            filesystem.rm(leftover, recursive=True)
+    suffix = f".run-{uuid.uuid4().hex[:12]}"
     staging = path + suffix
     filesystem.makedirs(staging)
     filesystem.touch(f"{staging}/started")
@@ -108,26 +114,28 @@ def whole_output(target: str) -> Iterator[str]:
         yield target + suffix
         filesystem.invalidate_cache()
         filesystem.rm(f"{staging}/started")  # missing: a newer run took over
-        if isinstance(filesystem, LocalFileSystem):
+        if is_directory:
             if Path(path).exists():
                 Path(path).rename(f"{staging}.replaced")
             Path(staging).rename(path)
+            shutil.rmtree(f"{staging}.replaced", ignore_errors=True)
         else:
-            move_objects(filesystem, staging, path)
-    finally:
-        for leftover in filesystem.glob(f"{glob.escape(staging)}*"):
-            filesystem.rm(leftover, recursive=True)
+            publish(filesystem, path, target + suffix)
+    except BaseException:
+        if filesystem.exists(staging):
+            filesystem.rm(staging, recursive=True)
+        raise
 
 
-def move_objects(filesystem: fsspec.AbstractFileSystem, staging: str, path: str) -> None:
-    """Replace the objects under ``path`` by those under ``staging``, with ``summary.json`` gone first and back last."""
-    if filesystem.exists(f"{path}/summary.json"):
-        filesystem.rm(f"{path}/summary.json")
-    if filesystem.exists(path):
-        filesystem.rm(path, recursive=True)
-    objects = [name for name in filesystem.find(staging) if not name.endswith("/summary.json")]
-    filesystem.copy(objects, [path + name.removeprefix(staging) for name in objects])
-    filesystem.copy(f"{staging}/summary.json", f"{path}/summary.json")
+def publish(filesystem: fsspec.AbstractFileSystem, path: str, data: str) -> None:
+    """Write the one object that makes complete data the output: its summary, which says where they are."""
+    summary = json.loads(filesystem.cat_file(f"{fsspec.url_to_fs(data)[1]}/summary.json"))
+    filesystem.pipe_file(f"{path}/summary.json", json.dumps({**summary, "data": data}, indent=2).encode())
+
+
+def published_data(filesystem: fsspec.AbstractFileSystem, path: str) -> str:
+    """Return the path of the data that the summary of an output in an object store names."""
+    return fsspec.url_to_fs(json.loads(filesystem.cat_file(f"{path}/summary.json"))["data"])[1]
 
 
 def find_table(directory: str, name: str) -> str:
@@ -257,7 +265,7 @@ def main() -> None:
     print(f"{PROGRAM}: latest arrivals on average (at least 100 flights):")
     for row in summary["worst"]:
         print("  {carrier} {route} at {hour:02d} h: {mean_arr_delay:.1f} min ({flights})".format(**row))
-    print(f"{PROGRAM}: wrote {target}/flights and {target}/delays")
+    print(f"{PROGRAM}: wrote flights, delays and summary.json to {target}")
 
 
 if __name__ == "__main__":

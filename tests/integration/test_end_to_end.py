@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -26,6 +27,12 @@ def finished_run(localcloud: LocalCloud) -> Iterator[Google]:
     yield Google(localcloud.environment)
 
 
+def published(google: Google, output: str) -> str:
+    """Return the prefix of the data bucket where the data of an output are: its summary names it."""
+    address = f"{STORAGE}/storage/v1/b/{BUCKET}/o/{quote(f'{output}/summary.json', safe='')}?alt=media"
+    return google.call("GET", address).json()["data"].removeprefix(f"gs://{BUCKET}/")
+
+
 def download(google: Google, prefix: str, target: Path) -> None:
     """Copy every object under a prefix of the data bucket to a directory."""
     listing = google.call("GET", f"{STORAGE}/storage/v1/b/{BUCKET}/o", params={"prefix": prefix}).json()
@@ -37,9 +44,10 @@ def download(google: Google, prefix: str, target: Path) -> None:
 
 
 def test_figures_are_what_pandas_computes(finished_run: Google, tmp_path: Path) -> None:
-    download(finished_run, "flights-etl/delays/", tmp_path)
+    data = published(finished_run, "flights-etl")
+    download(finished_run, f"{data}/delays/", tmp_path)
     expected = recomputed_delays(packaged_flights_directory())
-    assert_delays_match(str(tmp_path / "flights-etl" / "delays"), expected)
+    assert_delays_match(str(tmp_path / data / "delays"), expected)
 
 
 def test_the_cluster_is_gone_and_the_job_is_labelled(finished_run: Google) -> None:

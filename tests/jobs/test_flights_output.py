@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import json
 import os
 import signal
 import subprocess
@@ -16,7 +17,7 @@ import fsspec
 import pytest
 
 EXAMPLES = Path(__file__).parents[2] / "jobs" / "examples"
-SHARED = {"packaged_tables", "whole_output", "move_objects", "find_table", "read_flights", "read_lookup"}
+SHARED = {"packaged_tables", "whole_output", "publish", "published_data", "find_table", "read_flights", "read_lookup"}
 
 
 @pytest.fixture(scope="module")
@@ -44,32 +45,58 @@ def write(directory: str, name: str, text: str) -> None:
         file.write(text)
 
 
+def write_run(staging: str, generation: str) -> None:
+    write(staging, f"flights/{generation}.parquet", generation)
+    write(staging, "summary.json", json.dumps({"generation": generation}))
+
+
+def read(target: str) -> list[str]:
+    """Return the files of the published output as a reader finds them: by its summary."""
+    with fsspec.open(f"{target}/summary.json", "r") as file:
+        data = json.load(file).get("data", target)
+    filesystem, path = fsspec.url_to_fs(data)
+    return sorted(name.removeprefix(path + "/") for name in filesystem.find(path))
+
+
 def test_a_successful_run_replaces_the_whole_output(etl: ModuleType, target: str) -> None:
-    for generation, part in (("old", "flights/a.parquet"), ("new", "flights/b.parquet")):
+    with etl.whole_output(target) as staging:
+        write_run(staging, "old")
+    assert read(target) == ["flights/old.parquet", "summary.json"]
+    with etl.whole_output(target) as staging:
+        write_run(staging, "new")
+        assert read(target) == ["flights/old.parquet", "summary.json"]
+    assert read(target) == ["flights/new.parquet", "summary.json"]
+
+
+def test_data_in_an_object_store_are_kept_until_the_run_after_the_next(etl: ModuleType, tmp_path: Path) -> None:
+    target = f"memory://bucket/{tmp_path.name}/out"
+    for generation in ("first", "second"):
         with etl.whole_output(target) as staging:
-            write(staging, part, generation)
-            write(staging, "summary.json", generation)
-            assert "out/flights/b.parquet" not in names(target)
-    assert names(target) == ["out/flights/b.parquet", "out/summary.json"]
-    assert fsspec.open(f"{target}/summary.json", "r").open().read() == "new"
+            write_run(staging, generation)
+    kept = [name for name in names(target) if name.endswith(".parquet")]
+    assert sorted(name.rpartition("/")[2] for name in kept) == ["first.parquet", "second.parquet"]
+    with etl.whole_output(target) as staging:
+        assert [name.rpartition("/")[2] for name in names(target) if name.endswith(".parquet")] == ["second.parquet"]
+        write_run(staging, "third")
+    assert read(target) == ["flights/third.parquet", "summary.json"]
 
 
 def test_a_failing_run_changes_nothing(etl: ModuleType, target: str) -> None:
     with etl.whole_output(target) as staging:
-        write(staging, "summary.json", "old")
+        write_run(staging, "old")
+    before = names(target)
     with pytest.raises(ZeroDivisionError), etl.whole_output(target) as staging:
-        write(staging, "flights/a.parquet", "half")
+        write(staging, "flights/half.parquet", "half")
         raise ZeroDivisionError
-    assert names(target) == ["out/summary.json"]
+    assert names(target) == before
 
 
 def test_the_newest_of_two_runs_wins(etl: ModuleType, target: str) -> None:
     with pytest.raises(FileNotFoundError), etl.whole_output(target) as slow:
         with etl.whole_output(target) as newer:
-            write(newer, "summary.json", "newer")
-        write(slow, "summary.json", "slow")
-    assert names(target) == ["out/summary.json"]
-    assert fsspec.open(f"{target}/summary.json", "r").open().read() == "newer"
+            write_run(newer, "newer")
+        write_run(slow, "slow")
+    assert read(target) == ["flights/newer.parquet", "summary.json"]
 
 
 def test_what_the_job_did_not_write_is_never_replaced(etl: ModuleType, target: str) -> None:
@@ -107,7 +134,7 @@ def test_a_killed_run_leaves_the_old_output_and_the_next_one_cleans_up(
     command = [sys.executable, str(EXAMPLES / "flights_etl.py"), "--output", str(target)]
     process = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
-    while not list(tmp_path.glob("out.partial-*/flights")):
+    while not list(tmp_path.glob("out.run-*/flights")):
         assert time.monotonic() < deadline and process.poll() is None
         time.sleep(0.02)
     if ending == signal.SIGKILL:

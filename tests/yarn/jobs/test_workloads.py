@@ -10,7 +10,7 @@ import pytest
 from tests.flights import assert_delays_match, packaged_flights_directory, recomputed_delays
 from tests.integration.conftest import REPOSITORY, LocalCloud
 from tests.integration.google import DATAPROC, Google
-from tests.integration.test_end_to_end import download
+from tests.integration.test_end_to_end import download, published
 from tests.yarn.jobs.cluster import Cluster, Job
 
 
@@ -54,7 +54,8 @@ def test_a_workload_runs_on_yarn_as_its_owner_and_its_cluster_is_gone(
     assert record["result"]["exit_code"] == 0
     assert record["tasks"]["count"] > 0
     assert google.call("GET", f"{DATAPROC}/clusters").json().get("clusters", []) == []
-    download(google, f"{name}/", tmp_path)
-    assert (tmp_path / name / "summary.json").exists()
+    data = published(google, name)
+    download(google, f"{data}/", tmp_path)
+    assert (tmp_path / data / "summary.json").exists()
     if name == "flights-etl":
-        assert_delays_match(str(tmp_path / name / "delays"), recomputed_delays(packaged_flights_directory()))
+        assert_delays_match(str(tmp_path / data / "delays"), recomputed_delays(packaged_flights_directory()))
