@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+#: Worker after worker failed to start and none runs: the environment of the nodes or the network is broken.
+WORKERS_FAILED = 70
 #: The cluster was lost (application master, scheduler, ResourceManager): nothing is wrong with the script, try again.
 CLUSTER_LOST = 75
 #: The owner may not use the queue of the asked priority, or is not the owner the job's label names.

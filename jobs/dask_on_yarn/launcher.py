@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import tempfile
 import threading
 import time
 import uuid
@@ -24,6 +23,7 @@ from dask_on_yarn.options import Options, parse
 from dask_on_yarn.processes import die_with_parent
 from dask_on_yarn.progress import Progress
 from dask_on_yarn.resource_manager import ResourceManager
+from dask_on_yarn.run_directory import run_directory
 from dask_on_yarn.run_report import RunReport
 from dask_on_yarn.script_process import Account, ScriptProcess, find_account, script_environment
 from dask_on_yarn.script_source import ScriptSource
@@ -83,14 +83,14 @@ class Launcher:
         signal.signal(signal.SIGTERM, self._on_sigterm)
         if "PYSPARK_GATEWAY_PORT" in os.environ:
             die_with_parent(os.getppid(), signal.SIGTERM)  # the JVM of spark-submit: without it there is no cluster
-        with tempfile.TemporaryDirectory(prefix="dask-run-", ignore_cleanup_errors=True) as directory:
+        with run_directory() as directory:
             exit_code, reason = CLUSTER_LOST, "the launcher failed"
             try:
-                exit_code, reason = self._run(Path(directory)), "the script ended"
+                exit_code, reason = self._run(directory), "the script ended"
             except RunEnded as end:
                 exit_code, reason = end.exit_code, end.reason
             finally:
-                self._stop(exit_code, Path(directory))
+                self._stop(exit_code, directory)
                 self._report.finish(exit_code, reason, self._cluster.application if self._cluster else None)
                 self._say(f"end: {reason} (exit code {exit_code})")
         return exit_code
@@ -161,6 +161,7 @@ class Launcher:
         self._script = ScriptProcess(
             [sys.executable, "-u", str(path), *self._options.script_arguments],
             directory=scratch,
+            run_directory=scratch.parent,
             environment=environment,
             account=account,
         )

@@ -38,6 +38,8 @@ class SlotCluster:
 
     def see(self, worker_names: Iterable[str]) -> None:
         """Take note of the workers the scheduler knows."""
+        worker_names = list(worker_names)
+        self._slots.see(worker_names)
         seen = {}
         for name in worker_names:
             parsed = parse_worker_name(name)

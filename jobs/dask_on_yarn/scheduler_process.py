@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -19,6 +20,14 @@ from dask_on_yarn.security import RunSecurity
 STOP_SECONDS = 10.0
 
 
+def reserve_port(host: str) -> socket.socket:
+    """A free TCP port of ``host``, bound and not listened on: nobody else is given it, the scheduler can take it."""
+    reserved = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    reserved.bind((host, 0))
+    return reserved
+
+
 class SchedulerProcess:
     """A Dask scheduler as a child of this process; it dies with the thread that starts it."""
 
@@ -26,6 +35,9 @@ class SchedulerProcess:
         """``directory`` holds the certificate and must be readable by this user only; ``log`` gets the log's lines."""
         self._directory = directory
         self._log = log
+        # YARN is told the dashboard's address before the scheduler is up.
+        self._reserved = reserve_port(host)
+        self.dashboard_port: int = self._reserved.getsockname()[1]
         self._tail: deque[str] = deque(maxlen=30)
         self._ready = threading.Event()
         self._contact: dict[str, object] = {}
@@ -35,7 +47,7 @@ class SchedulerProcess:
             "PYTHONPATH": os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH")))),
         }
         self.process = subprocess.Popen(
-            [sys.executable, "-u", "-m", "dask_on_yarn.scheduler_main", host, str(directory)],
+            [sys.executable, "-u", "-m", "dask_on_yarn.scheduler_main", host, str(self.dashboard_port), str(directory)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -52,6 +64,7 @@ class SchedulerProcess:
         line = self.process.stdout.readline()
         if line:
             self._contact = json.loads(line)
+        self._reserved.close()
         self._ready.set()
 
     def _read_log(self) -> None:
@@ -74,14 +87,9 @@ class SchedulerProcess:
         """``tls://host:port``; valid once ``ready``."""
         return str(self._contact["address"])
 
-    @property
-    def dashboard_port(self) -> int:
-        """TCP port of the dashboard on the scheduler's host; valid once ``ready``."""
-        return int(str(self._contact["dashboard_port"]))
-
     def security(self) -> RunSecurity:
-        """The run's certificate and key; valid once ``ready``."""
-        return RunSecurity.read(self._directory)
+        """The run's certificate and key; once, when ``ready``: the files go, so a killed launcher leaves no key."""
+        return RunSecurity.take(self._directory)
 
     @property
     def exit_code(self) -> int | None:

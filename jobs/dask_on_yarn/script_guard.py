@@ -1,12 +1,14 @@
 """The parent of the user's script: starts it with the rights it may have, and leaves none of its processes behind.
 
-``main(["UID:GID" or "same", GRACE_SECONDS, COMMAND...])``. Standard library only: it runs as long as the script.
+``main(["UID:GID" or "same", GRACE_SECONDS, RUN_DIRECTORY, COMMAND...])``; RUN_DIRECTORY is removed when the launcher
+was killed and cannot do so. Standard library only: it runs as long as the script.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -19,7 +21,8 @@ _KILL_ROUNDS = 100
 
 def main(arguments: list[str]) -> int:
     """Run the command; returns its exit code, or 128 + n when signal n ended it."""
-    identity, grace, *command = arguments
+    identity, grace, run_directory, *command = arguments
+    launcher = os.getppid()
     adopt_orphans()
     guard = os.getpid()
     asked_to_stop: list[int] = []
@@ -34,6 +37,8 @@ def main(arguments: list[str]) -> int:
         _become_script(identity, guard, command)
     status = _wait(script, asked_to_stop, float(grace))
     _end_descendants()
+    if os.getppid() != launcher:
+        shutil.rmtree(run_directory, ignore_errors=True)
     code = os.waitstatus_to_exitcode(status)
     return code if code >= 0 else 128 - code
 

@@ -53,17 +53,21 @@ class ScriptProcess:
         command: list[str],
         *,
         directory: Path,
+        run_directory: Path,
         environment: Mapping[str, str],
         account: Account | None = None,
     ) -> None:
-        """Start ``command`` in ``directory``. With ``account`` it runs as that, else as this user without powers."""
+        """Start ``command`` in ``directory``. With ``account`` it runs as that, else as this user without powers.
+
+        When this process is killed, everything the script started and ``run_directory`` are removed all the same.
+        """
         package = str(Path(dask_on_yarn.__file__).parent.parent)
         identity = f"{account.uid}:{account.gid}" if account else "same"
         guard = [sys.executable, "-c", f"import sys; sys.path.insert(0, {package!r}); "]
         guard[-1] += "from dask_on_yarn.script_guard import main; sys.exit(main(sys.argv[1:]))"
         home = {"HOME": account.home, "LOGNAME": str(account.uid), "USER": str(account.uid)} if account else {}
         self._process = subprocess.Popen(
-            [*guard, identity, str(SCRIPT_GRACE_SECONDS), *command],
+            [*guard, identity, str(SCRIPT_GRACE_SECONDS), str(run_directory), *command],
             cwd=directory,
             env={**environment, **home, "PYTHONUNBUFFERED": "1"},
             stdin=subprocess.DEVNULL,

@@ -34,9 +34,12 @@ class RunSecurity:
         return cls(certificate=security.tls_ca_file, key=security.tls_client_key)
 
     @classmethod
-    def read(cls, directory: Path) -> RunSecurity:
-        """What ``write`` put into a directory."""
-        return cls(certificate=(directory / CERTIFICATE).read_text(), key=(directory / KEY).read_text())
+    def take(cls, directory: Path) -> RunSecurity:
+        """What ``write`` put into a directory, which is removed from there."""
+        taken = cls(certificate=(directory / CERTIFICATE).read_text(), key=(directory / KEY).read_text())
+        for name in (CERTIFICATE, KEY):
+            (directory / name).unlink()
+        return taken
 
     def write(self, directory: Path, uid: int | None = None, gid: int | None = None) -> dict[str, str]:
         """Write both as files only their owner reads; returns the environment that makes Dask use them."""

@@ -79,10 +79,6 @@ class SparkApplication:
         """Whether Spark itself ended the SparkContext, as it does when the application is lost."""
         return self.context is not None and bool(self.context._jsc.sc().isStopped())
 
-    def web_url(self) -> str | None:
-        """Address of the Spark UI in this driver."""
-        return self.context.uiWebUrl if self.context else None
-
     def executor_hosts(self) -> list[str]:
         """Host of each live executor; a host appears once per executor."""
         scheduler_context = self.context._jsc.sc()

@@ -9,12 +9,20 @@ EXECUTOR_IDLE_SECONDS = 3
 
 
 def spark_settings(
-    options: Options, *, workers: tuple[int, int], tags: str, run_tag: str, default_filesystem: str, driver_host: str
+    options: Options,
+    *,
+    workers: tuple[int, int],
+    tags: str,
+    run_tag: str,
+    default_filesystem: str,
+    driver_host: str,
+    dashboard: str,
 ) -> dict[str, str]:
     """Settings that go on top of what spark-submit and spark-defaults.conf brought.
 
     ``workers`` are the least and the most workers after all limits; ``tags`` is what ``spark.yarn.tags`` held before
     (Dataproc finds its job's applications by them) and ``run_tag`` the tag the launcher finds its own application by.
+    ``dashboard`` is the URL of the root of Dask's dashboard, to which the application's tracking link leads.
     """
     least, most = workers
     return {
@@ -63,8 +71,9 @@ def spark_settings(
         "spark.authenticate": "true",
         "spark.network.crypto.enabled": "true",
         "spark.io.encryption.enabled": "false",
-        "spark.ui.enabled": "true",
-        "spark.ui.port": "0",
+        # Without a UI of its own Spark registers this address with YARN, whose tracking link leads to Dask's pages.
+        "spark.ui.enabled": "false",
+        "spark.driver.appUIAddress": dashboard,
         "spark.ui.showConsoleProgress": "false",
         "spark.eventLog.enabled": "false",
         "spark.log.level": "WARN",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -18,6 +18,8 @@ from dask_on_yarn.worker_process import WorkerEnd, WorkerTask, run_worker
 BACKOFF_SECONDS = (0, 1, 2, 5, 10, 20, 30)
 #: So many abnormal ends on one node make it worth naming.
 BAD_NODE_ENDS = 3
+#: So many workers in a row that ended before they reached the scheduler mean that none ever will.
+MOST_FAILED_STARTS = 6
 
 
 class JobRunner(Protocol):
@@ -92,6 +94,9 @@ class WorkerSlots:
         self._number = 0
         self._closed = False
         self._ends_by_host: Counter[str] = Counter()
+        self._seen: set[str] = set()
+        #: Workers that ended before they were seen, since the last one that was.
+        self.failed_starts = 0
 
     @property
     def wanted(self) -> set[str]:
@@ -118,6 +123,14 @@ class WorkerSlots:
             self._runner.thread(lambda slot=slot: self._run(slot), name).start()
             names.append(name)
         return names
+
+    def see(self, worker_names: Iterable[str]) -> None:
+        """These workers have reached the scheduler."""
+        with self._lock:
+            new = set(worker_names) - self._seen
+            if new:
+                self._seen |= new
+                self.failed_starts = 0
 
     def let_end(self, name: str) -> None:
         """The slot's worker was told to leave: do not replace it when it is gone."""
@@ -171,13 +184,19 @@ class WorkerSlots:
             if not slot.ending.is_set():
                 from dask_on_yarn.spark_application import java_message  # noqa: PLC0415 - loads nothing of pyspark
 
+                self._note_failed_start(slot.name)
                 self._say(f"{slot.name} was given up by Spark and is asked for again: {java_message(error)}")
             return
         slot.next_try = end.attempt + 1
         if slot.ending.is_set():
             return
         slot.ends_in_a_row += 1
+        self._note_failed_start(end.name)
         self._report(end)
+
+    def _note_failed_start(self, worker: str) -> None:
+        with self._lock:
+            self.failed_starts += worker not in self._seen
 
     def _report(self, end: WorkerEnd) -> None:
         how = f"killed by signal {-end.exit_code}" if end.exit_code < 0 else f"ended with exit code {end.exit_code}"

@@ -14,14 +14,14 @@ from urllib.parse import urlsplit
 from dask_on_yarn import log_forwarding, worker_preload
 from dask_on_yarn.application_kill import kill_with_new_jvm
 from dask_on_yarn.application_watch import ApplicationWatch
-from dask_on_yarn.exit_codes import CLUSTER_LOST, NOT_ALLOWED, RunEnded
+from dask_on_yarn.exit_codes import CLUSTER_LOST, NOT_ALLOWED, WORKERS_FAILED, RunEnded
 from dask_on_yarn.options import Options
 from dask_on_yarn.scheduler_process import SchedulerProcess
 from dask_on_yarn.security import RunSecurity
 from dask_on_yarn.spark_application import SparkApplication, driver_host
 from dask_on_yarn.spark_settings import spark_settings
 from dask_on_yarn.worker_process import WorkerTask
-from dask_on_yarn.worker_slots import SparkJobRunner, WorkerSlots
+from dask_on_yarn.worker_slots import MOST_FAILED_STARTS, SparkJobRunner, WorkerSlots
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -104,6 +104,7 @@ class YarnCluster:
             run_tag=self._tag,
             default_filesystem=self._spark.default_filesystem(),
             driver_host=self._spark.setting("spark.driver.host", self._host),
+            dashboard=self._dashboard_root,
         )
         self._spark.start(settings)
         self._watch.start()
@@ -187,8 +188,13 @@ class YarnCluster:
 
     @property
     def dashboard_url(self) -> str:
-        """The dashboard as reached from this machine's network."""
-        return f"http://{self._host}:{self._scheduler.dashboard_port}/status"
+        """The dashboard as reached from this machine's network, and as YARN's web pages lead to it."""
+        link = self.application.tracking_url if self.application else ""
+        return f"{self._dashboard_root}status" + (f"; through YARN: {link}" if link else "")
+
+    @property
+    def _dashboard_root(self) -> str:
+        return f"http://{self._host}:{self._scheduler.dashboard_port}/"
 
     @property
     def application(self) -> Application | None:
@@ -200,6 +206,10 @@ class YarnCluster:
         code = self._scheduler.exit_code if self._scheduler else None
         if code:
             raise RunEnded(CLUSTER_LOST, f"the Dask scheduler ended with code {code}:\n{self._scheduler.log_tail}")
+        if code == 0 and self._slots:
+            self._slots.stop_replacing()  # the script shut the cluster down and may go on without it
+        if self._slots and self._slots.failed_starts >= MOST_FAILED_STARTS and not self._cluster.workers:
+            raise RunEnded(WORKERS_FAILED, f"{self._slots.failed_starts} workers in a row ended before they could work")
         if self._watch and not (self._spark and self._spark.error):
             self._watch.check()
         if self._spark and self._spark.context is not None and self._spark.stopped:

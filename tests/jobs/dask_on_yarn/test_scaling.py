@@ -7,6 +7,9 @@ from dask_on_yarn.scaling import SlotCluster
 
 
 class Slots:
+    def see(self, worker_names):
+        pass
+
     def __init__(self):
         self.wanted = set()
         self.log = []

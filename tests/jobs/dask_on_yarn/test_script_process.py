@@ -39,7 +39,13 @@ def wait_until(condition):
 
 
 def start(code, directory, python=sys.executable, account=None):
-    return ScriptProcess([python, "-u", "-c", code], directory=directory, environment=os.environ, account=account)
+    return ScriptProcess(
+        [python, "-u", "-c", code],
+        directory=directory,
+        run_directory=directory.parent,
+        environment=os.environ,
+        account=account,
+    )
 
 
 @pytest.mark.parametrize(("code", "expected"), [("pass", 0), ("raise SystemExit(7)", 7), ("1/0", 1)])
@@ -71,14 +77,16 @@ def test_stopping_ends_a_script_that_ignores_sigterm_and_its_children(tmp_path, 
 
 
 def test_nothing_survives_a_killed_launcher(tmp_path):
+    for part in ("script", "run"):
+        (tmp_path / part).mkdir()
     launcher = subprocess.Popen(
         [
             sys.executable,
             "-c",
             "import os, pathlib, time\n"
             "from dask_on_yarn.script_process import ScriptProcess\n"
-            "ScriptProcess(['sh', '-c', 'setsid sleep 43.25 & sleep 43.25'], directory=pathlib.Path('.'),"
-            " environment=os.environ)\ntime.sleep(60)",
+            "ScriptProcess(['sh', '-c', 'setsid sleep 43.25 & sleep 43.25'], directory=pathlib.Path('script'),"
+            " run_directory=pathlib.Path.cwd() / 'run', environment=os.environ)\ntime.sleep(60)",
         ],
         env={**os.environ, "PYTHONPATH": str(JOBS)},
         cwd=tmp_path,
@@ -87,6 +95,8 @@ def test_nothing_survives_a_killed_launcher(tmp_path):
     launcher.kill()
     launcher.wait()
     wait_until(lambda: not alive("43.25"))
+    wait_until(lambda: not (tmp_path / "run").exists())
+    assert (tmp_path / "script").exists()
 
 
 @as_root

@@ -106,7 +106,8 @@ def test_key_and_certificate_are_for_their_reader_only(tmp_path):
     assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
     assert environment["DASK_DISTRIBUTED__COMM__TLS__CLIENT__KEY"] == str(tmp_path / "dask.key")
     assert environment["DASK_DISTRIBUTED__COMM__REQUIRE_ENCRYPTION"] == "True"
-    assert RunSecurity.read(tmp_path) == RunSecurity("C\n", "K\n")
+    assert RunSecurity.take(tmp_path) == RunSecurity("C\n", "K\n")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_java_is_quoted_without_its_stack():

@@ -13,6 +13,7 @@ def settings(*extra, tags="dataproc_job_7,dataproc_hash_1"):
         run_tag="dask-run-1",
         default_filesystem="hdfs://master/",
         driver_host="10.0.0.2",
+        dashboard="http://10.0.0.2:8787/",
     )
 
 
@@ -57,3 +58,9 @@ def test_executors_follow_the_slots_within_the_granted_range():
 def test_the_run_key_travels_encrypted():
     made = settings()
     assert made["spark.authenticate"] == made["spark.network.crypto.enabled"] == "true"
+
+
+def test_the_tracking_link_leads_to_the_dashboard():
+    made = settings()
+    assert made["spark.driver.appUIAddress"] == "http://10.0.0.2:8787/"
+    assert made["spark.ui.enabled"] == "false"  # Spark's own UI would take the link

@@ -154,3 +154,28 @@ def test_no_slot_is_added_when_the_run_is_over(monkeypatch):
     slots.stop_replacing()
     assert slots.add(2) == []
     assert runner.tasks == []
+
+
+def test_workers_that_end_unseen_count_as_failed_starts_until_one_is_seen(monkeypatch):
+    slots, runner, _ = make(monkeypatch)
+    slots.add(1)
+    for _ in range(2):
+        runner.end(runner.next(), 1)
+    lives = runner.next()
+    assert slots.failed_starts == 2
+    slots.see([worker_name(lives.slot, "node-a", lives.first_try)])
+    assert slots.failed_starts == 0
+    runner.end(lives, -9)
+    runner.next()
+    assert slots.failed_starts == 0
+    slots.cancel("worker-1")
+
+
+def test_a_slot_that_spark_gives_up_is_a_failed_start(monkeypatch):
+    slots, runner, _ = make(monkeypatch)
+    slots.add(1)
+    runner.next()
+    runner.finish("worker-1", RuntimeError("Job aborted due to stage failure"))
+    runner.next()
+    assert slots.failed_starts == 1
+    slots.cancel("worker-1")

@@ -80,11 +80,13 @@ class Cluster:
         owner: str = "ada",
         priority: str = "normal",
         labels: dict[str, str] | None = None,
+        properties: dict[str, str] | None = None,
         **options: str | int,
     ) -> Job:
         """Submit a script's text (or a file of jobs/) with the project's driver, as its workflow templates do.
 
-        ``options`` are the driver's, with underscores; sizes and limits default to those of the inventory.
+        ``properties`` are Spark's. ``options`` are the driver's, with underscores; sizes and limits default to those of
+        the inventory.
         """
         workload = f"test-{uuid.uuid4().hex[:8]}"
         if script.endswith(".py"):
@@ -108,7 +110,7 @@ class Cluster:
             "pysparkJob": {
                 **job,
                 "args": [*(part for pair in values.items() for part in pair), "--", *arguments],
-                "properties": {**job["properties"], "spark.yarn.queue": f"root.{priority}"},
+                "properties": {**job["properties"], **(properties or {}), "spark.yarn.queue": f"root.{priority}"},
             },
         }
         self.google.post("jobs:submit", {"job": body})
@@ -211,9 +213,15 @@ class Job:
         return self.output
 
     def fails(self, exit_code: int, seconds: float = 240) -> str:
-        """Wait for a failure with this exit code of the driver; its output."""
-        if self.finished(seconds) != "ERROR" or f"(exit code {exit_code})" not in self.output:
-            pytest.fail(f"expected exit code {exit_code}\n{self.describe()}")
+        """Wait for a failure with this exit code in the run record; the driver's output."""
+        if self.finished(seconds) != "ERROR" or self.record().get("result", {}).get("exit_code") != exit_code:
+            pytest.fail(f"expected exit code {exit_code}\n{self.record()}\n{self.describe()}")
+        return self.output
+
+    def refused(self, seconds: float = 120) -> str:
+        """Wait for a failure before anything was started: no application, no record; the driver's output."""
+        if self.finished(seconds) != "ERROR" or self.application() or self.record():
+            pytest.fail(f"expected a refusal\n{self.record()}\n{self.describe()}")
         return self.output
 
     def record(self) -> dict[str, Any]:
@@ -231,6 +239,18 @@ class Job:
         """The job's YARN application; empty while there is none."""
         found = [app for app in self.cluster.applications() if app["name"] == self.identity]
         return found[0] if found else {}
+
+    def processes(self, words: str) -> list[psutil.Process]:
+        """Processes of the job's cloud with these words in their command line, its supervisors left out."""
+        home, found = str(self.cluster.cloud.home), []
+        for process in psutil.process_iter():
+            try:
+                line = " ".join(process.cmdline())
+                if words in line and (home in line or home in process.cwd()) and "supervisor" not in line:
+                    found.append(process)
+            except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
+                continue
+        return found
 
     def worker_processes(self) -> list[psutil.Process]:
         """Dask workers (the processes that compute, not their nannies) on all nodes of the cloud."""

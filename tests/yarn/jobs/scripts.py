@@ -57,3 +57,32 @@ with Client() as client:
 
 Every time a part of the table is made, a file appears in the directory MARKS: two for one part are a recomputation.
 """
+
+READ_TWICE = """
+import sys
+import fsspec
+import pandas as pd
+from dask.distributed import Client
+
+def total(source):
+    with source as file:
+        return int(pd.read_csv(file).number.sum())
+
+with Client() as client:
+    source = fsspec.open(sys.argv[1])
+    print("SUMS", [client.submit(total, source, pure=False).result() for _reading in range(2)])
+"""
+"""Sums the column ``number`` of a file twice, each time read anew by a worker: ``READ_TWICE URI``; prints SUMS."""
+
+SHUT_DOWN = """
+import time
+from dask.distributed import Client
+
+client = Client()
+client.wait_for_workers(2, timeout=120)
+client.shutdown()
+print("SHUT DOWN", flush=True)
+time.sleep(45)
+print("WENT ON", flush=True)
+"""
+"""Ends the whole cluster by Dask's own call and goes on for 45 s; prints SHUT DOWN and WENT ON."""
