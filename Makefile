@@ -7,7 +7,7 @@ VENV := $(CURDIR)/.venv/bin
 export PATH := $(VENV):$(PATH)
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help setup demo test lint unit sanity localcloud integration yarn molecule benchmark lock clean
+.PHONY: help setup demo test lint unit sanity localcloud integration yarn nodes molecule benchmark lock clean
 
 help: ## Show what can be run
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 22
@@ -38,6 +38,9 @@ integration: setup ## The product against localcloud, with the real clients that
 
 yarn: setup ## Queues, limits, faults and the workloads on real ResourceManagers
 	@scripts/test.sh yarn
+
+nodes: setup ## A cluster of containers that boots through all initialization actions, looked at from inside
+	@scripts/test.sh nodes
 
 molecule: setup ## A molecule scenario per role, against one localcloud
 	@scripts/test.sh molecule

@@ -37,6 +37,11 @@ stage_yarn() {
   pytest -q tests/yarn
 }
 
+# Three nodes with systemd that boot through all initialization actions; needs root and podman.
+stage_nodes() {
+  pytest -q -rs tests/nodes
+}
+
 # The scenarios of the roles share one local cloud of their own; the user's is left alone.
 stage_molecule() {
   local home result=0
@@ -53,13 +58,13 @@ stage_molecule() {
 }
 
 if (($# == 0)); then
-  set -- lint unit sanity localcloud integration yarn molecule
+  set -- lint unit sanity localcloud integration yarn nodes molecule
 fi
 summary=()
 failed=0
 for stage in "$@"; do
   if ! declare -F "stage_${stage}" >/dev/null; then
-    echo "test: no stage '${stage}'; expected lint, unit, sanity, localcloud, integration, yarn or molecule" >&2
+    echo "test: no stage '${stage}'; expected lint, unit, sanity, localcloud, integration, yarn, nodes or molecule" >&2
     exit 2
   fi
   echo "== ${stage}"

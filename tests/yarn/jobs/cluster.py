@@ -273,12 +273,18 @@ class Job:
 @contextmanager
 def converged_cloud(home: Path) -> Iterator[LocalCloud]:
     """A local cloud with real YARN in a directory of its own, after ``site.yml`` of the local inventory."""
-    cloud = LocalCloud(home=home, environment={})
-    cloud.cli("up", "--port", "0", "--engine", "yarn")
-    try:
-        cloud = LocalCloud(home=home, environment=json.loads((home / "environment.json").read_text()))
+    with running_cloud(home, "yarn") as cloud:
         cloud.run("ansible-playbook", "-i", str(REPOSITORY / "inventories" / "local"), "site.yml")
         yield cloud
+
+
+@contextmanager
+def running_cloud(home: Path, engine: str) -> Iterator[LocalCloud]:
+    """A local cloud of an engine in a directory of its own, empty."""
+    cloud = LocalCloud(home=home, environment={})
+    cloud.cli("up", "--port", "0", "--engine", engine)
+    try:
+        yield LocalCloud(home=home, environment=json.loads((home / "environment.json").read_text()))
     finally:
         cloud.cli("down", check=False)
 

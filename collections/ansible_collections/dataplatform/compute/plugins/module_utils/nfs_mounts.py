@@ -80,7 +80,7 @@ def _problems(number: int, mount: Mapping[str, Any], mounts: Sequence[Mapping[st
         found.append(f"{where}.mountpoint: {mountpoint!r} is another mount's, too; expected every mountpoint once")
     version = mount.get("version", DEFAULT_VERSION)
     for option in mount.get("options", ()):
-        name, _, value = option.partition("=")
+        name, _separator, value = option.partition("=")
         problem = ""
         if name in _LOSING:
             problem = f"expected none that loses writes while the server is away; mounts are {_LOSING[name]!r}"

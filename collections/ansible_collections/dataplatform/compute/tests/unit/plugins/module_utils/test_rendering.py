@@ -28,11 +28,10 @@ STANDARD = {
 }
 
 
-def render(facts: dict[str, Any], standard: dict[str, Any] = STANDARD, **options: Any) -> dict[str, Any]:
+def render(facts: dict[str, Any], **options: Any) -> dict[str, Any]:
     """The cluster configurations of these facts."""
-    return rendering.cluster_configs(
-        facts["platform_cluster_templates"], standard, facts["platform_sizes"], parent=PARENT, **options
-    )
+    given = {"standard": STANDARD, "parent": PARENT, **options}
+    return rendering.cluster_configs(facts["platform_cluster_templates"], sizes=facts["platform_sizes"], **given)
 
 
 def workflows(facts: dict[str, Any], **options: Any) -> list[dict[str, Any]]:

@@ -1,0 +1,137 @@
+"""Three nodes booted through all initialization actions from what the roles published, looked at from inside."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.integration.conftest import LocalCloud
+from tests.nodes.conftest import FILE_SERVER, MOUNTS, NODES, playbook, shared
+from tests.yarn.jobs.cluster import Cluster
+
+ENVIRONMENT = "/opt/dataplatform/environment"
+WRITES = """
+import json, os, pathlib, socket
+from dask.distributed import Client
+client = Client()
+
+def write(name):
+    path = pathlib.Path("/shared/projects") / name
+    path.write_text(socket.gethostname())
+    return [socket.gethostname(), os.getuid()]
+
+print("RESULT", json.dumps({"driver": write("driver"), "worker": client.submit(write, "worker").result()}), flush=True)
+"""
+
+
+def test_actions_ran_in_the_order_of_the_template(host: Any, cluster: Cluster) -> None:
+    actions = [
+        action["executableFile"].rpartition("/")[2] for action in cluster.body["config"]["initializationActions"]
+    ]
+    assert actions == ["node-bundle.sh", "nfs-mounts.sh", "yarn_queues.py", "dask-environment.sh"]
+    logs = [f"/var/log/dataproc-initialization-script-{index}.log" for index in range(len(actions))]
+    changed = [host.run(f"stat -L -c %Y {log}").stdout.strip() for log in logs]
+    assert changed == sorted(changed)
+    # Hadoop came after them.
+    (daemon,) = [unit for unit in ("resourcemanager", "nodemanager") if host.service(f"hadoop-yarn-{unit}").is_running]
+    started = host.run(f'date -d "$(systemctl show -P ActiveEnterTimestamp hadoop-yarn-{daemon})" +%s').stdout.strip()
+    assert int(started) >= int(changed[-1])
+
+
+def test_the_bundle_is_the_one_that_the_template_pins(host: Any, cluster: Cluster) -> None:
+    pinned = cluster.body["config"]["gceClusterConfig"]["metadata"]["node-bundle-uri"].split("/")[3]
+    assert host.file("/opt/dataplatform/bundle").linked_to == f"/opt/dataplatform/bundles/{pinned}"
+    assert host.run("find /opt/dataplatform/bundle/ -perm /022 -o ! -user root").stdout == ""
+
+
+@pytest.mark.parametrize("mountpoint", MOUNTS)
+def test_shared_file_systems_are_mounted_by_units(host: Any, mountpoint: str) -> None:
+    unit = host.run(f"systemd-escape --path --suffix=mount {mountpoint}").stdout.strip()
+    shown = dict(
+        line.split("=", 1)
+        for line in host.run(f"systemctl show -p ActiveState,UnitFileState,FragmentPath '{unit}'").stdout.splitlines()
+    )
+    assert (shown["ActiveState"], shown["UnitFileState"]) == ("active", "enabled")
+    text = host.file(shown["FragmentPath"]).content_string
+    assert f"What={FILE_SERVER}:/vol/{mountpoint.removeprefix('/shared/')}\n" in text
+    assert "hard" in text
+    assert host.mount_point(mountpoint).exists
+
+
+def test_hadoop_waits_for_the_mounts(host: Any) -> None:
+    for unit in ("hadoop-yarn-resourcemanager", "hadoop-yarn-nodemanager"):
+        drop_in = f"/etc/systemd/system/{unit}.service.d/10-shared-file-systems.conf"
+        (line,) = [row for row in host.file(drop_in).content_string.splitlines() if row.startswith("Requires")]
+        assert sorted(line.removeprefix("RequiresMountsFor=").split()) == sorted(MOUNTS)
+
+
+def test_the_environment_is_one_read_only_image(host: Any, nodes_cloud: LocalCloud) -> None:
+    mount = host.mount_point(ENVIRONMENT)
+    assert mount.filesystem == "squashfs"
+    assert "ro" in mount.options
+    assert host.run(f"touch {ENVIRONMENT}/x").rc != 0
+    versions = host.run(
+        f"{ENVIRONMENT}/bin/python -I -c 'import dask, sys; print(dask.__version__, sys.version_info[:2])'"
+    )
+    assert versions.stdout.strip() == "2026.8.0 (3, 11)"
+
+
+def test_the_master_has_the_queues_and_fetches_new_ones(master: Any, cluster: Cluster) -> None:
+    assert "<allocations>" in master.file("/etc/hadoop/conf/fair-scheduler.xml").content_string
+    assert master.service("yarn-queues.timer").is_running
+    queues = cluster.yarn("scheduler")["scheduler"]["schedulerInfo"]["rootQueue"]["childQueues"]["queue"]
+    assert {queue["queueName"] for queue in queues} >= {"root.critical", "root.normal", "root.low"}
+
+
+def test_nobody_logs_in_to_nodes(host: Any) -> None:
+    packages = host.run("dpkg-query --show --showformat='${Package}\\n'").stdout.split()
+    assert [name for name in packages if name.startswith(("sssd", "libpam-krb5", "libpam-sss", "freeipa"))] == []
+    assert host.run("grep -rlE 'pam_(krb5|sss)' /etc/pam.d").stdout == ""
+
+
+def test_no_token_is_left_on_nodes(host: Any) -> None:
+    # The token of the local cloud begins like Google's.
+    assert host.run("journalctl --no-pager | grep -c 'ya29[.]'").stdout.strip() == "0"
+    assert host.run("cat /proc/[0-9]*/cmdline | tr '\\0' ' ' | grep -c 'ya29[.]l'").stdout.strip() == "0"
+    found = host.run(
+        "grep -rls 'ya29[.]' /opt/dataplatform/bundles /etc /var/log /var/lib/dataplatform /tmp /run/systemd"
+    )
+    assert found.stdout == ""
+
+
+@pytest.mark.parametrize("action", ["node-bundle.sh", "nfs-mounts.sh", "dask-environment.sh"])
+def test_a_second_run_changes_nothing(host: Any, cluster: Cluster, nodes_cloud: LocalCloud, action: str) -> None:
+    state = (
+        "cat /proc/self/mountinfo; find /etc/systemd/system /opt/dataplatform -xdev -path /opt/dataplatform/environment"
+        " -prune -o ! -type d -printf '%p %i %T@ %m %u\\n' | sort"
+    )
+    before = host.run(state).stdout
+    names = [each["executableFile"].rpartition("/")[2] for each in cluster.body["config"]["initializationActions"]]
+    home = nodes_cloud.home / "clusters" / cluster.body["clusterUuid"] / "init-actions"
+    name = host.run("hostname").stdout.strip()
+    again = host.run(f"{home}/{name}/{names.index(action)}-{action}")
+    assert again.rc == 0, again.stderr
+    assert host.run(state).stdout == before
+
+
+def test_driver_and_workers_write_with_the_stated_account(
+    master: Any, cluster: Cluster, nodes_cloud: LocalCloud
+) -> None:
+    output = cluster.submit(WRITES, max_workers=1).succeeds()
+    (line,) = [line.removeprefix("RESULT ") for line in output.splitlines() if line.startswith("RESULT ")]
+    result = json.loads(line)
+    assert result["driver"] == ["nodes-m", 2001]
+    assert result["worker"][0] in NODES[1:]
+    assert result["worker"][1] == 2001
+    for name in ("driver", "worker"):
+        path = shared(nodes_cloud, "projects") / name
+        found = path.stat()
+        assert (found.st_uid, found.st_gid, oct(found.st_mode & 0o777)) == (2001, 2001, "0o644"), name
+        assert path.read_text() == result[name][0]
+
+
+def test_converging_again_changes_nothing(nodes_cloud: LocalCloud, cluster: Cluster) -> None:
+    output = playbook(nodes_cloud, "site.yml", f"@{nodes_cloud.home}/facts.json", f"@{nodes_cloud.home}/pin.yml")
+    assert " changed=0 " in output
