@@ -13,13 +13,11 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 readonly controller_python=3.12
 readonly cluster_python=3.11
 # rclone is a peer in the benchmarks; Java runs YARN and Spark, Maven fetches YARN (the JDK also compiles the load
-# generator of the tests). Then what a cluster of nodes is made of: containers (podman to iptables), their image
-# (debootstrap), the environment image (squashfs-tools, zstd), a kernel with NFS (user-mode-linux), and a realm with
-# FreeIPA's own tools (krb5-*, freeipa-client, the python3-* of its stand-in). The rest is needed to install anything.
+# generator of the tests). Then what a cluster of nodes is made of: containers (podman to nftables), their image
+# (debootstrap) and the environment image (squashfs-tools, zstd). The rest is needed to install anything at all.
 readonly debian_packages=(
   ca-certificates git make python3-venv rclone openjdk-17-jdk-headless maven
-  podman runc netavark aardvark-dns conmon uidmap iptables nftables debootstrap squashfs-tools zstd user-mode-linux
-  krb5-kdc krb5-admin-server krb5-user freeipa-client python3-gssapi python3-pyasn1-modules
+  podman runc netavark aardvark-dns conmon uidmap iptables nftables debootstrap squashfs-tools zstd
 )
 
 say() { echo "setup: $*"; }
