@@ -55,7 +55,7 @@ def booted_node(containers_can_be_nodes: None, tmp_path_factory: pytest.TempPath
         yield node
 
 
-@pytest.fixture
+@pytest.fixture(name="node")
 def bare_node(booted_node: OneNode) -> Iterator[OneNode]:
     """One node alone on which nothing ran yet."""
     booted_node.reset()
@@ -63,7 +63,7 @@ def bare_node(booted_node: OneNode) -> Iterator[OneNode]:
     booted_node.loop_devices(present=True)
 
 
-@pytest.fixture
+@pytest.fixture(name="tree")
 def environment_tree(tmp_path: Path) -> Path:
     """A small environment that works."""
     return small_environment(tmp_path / "tree")

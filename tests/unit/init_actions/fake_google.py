@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import socket
 import ssl
 import threading
 from dataclasses import dataclass, field
@@ -126,12 +127,15 @@ class Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-def serve(google: Google, authority: Path) -> ThreadingHTTPServer:
-    """Start both servers on one free port; ``shutdown()`` and ``server_close()`` stop them."""
+def serve(google: Google, authority: Path, listener: socket.socket | None = None) -> ThreadingHTTPServer:
+    """Start both servers on one free port, or on ``listener``; ``shutdown()`` and ``server_close()`` stop them."""
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(authority)
     handler = type("BoundHandler", (Handler,), {"google": google, "tls": tls})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler, bind_and_activate=listener is None)
+    if listener is not None:
+        server.socket.close()
+        server.socket, server.server_address = listener, listener.getsockname()
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return server
