@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import subprocess
 import time
@@ -28,15 +29,13 @@ class ResourceManager:
     def __init__(self, address: str) -> None:
         """Talk to the ResourceManager at `address`, on Hadoop's usual ports."""
         self.url = f"http://{address}:{MASTER_PORTS['web']}"
-        # The environment's proxy leads to the local cloud, which is not where this goes.
-        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def get(self, path: str, attempts: int = _ATTEMPTS) -> dict[str, Any]:
         """Return the JSON at `path` below /ws/v1/cluster. Raises HadoopError when it does not answer."""
         request = urllib.request.Request(f"{self.url}/ws/v1/cluster/{path}", headers={"Accept": "application/json"})  # noqa: S310
         for attempt in range(attempts):
             try:
-                with self._opener.open(request, timeout=_ANSWER_SECONDS) as response:
+                with _opener().open(request, timeout=_ANSWER_SECONDS) as response:
                     return json.loads(response.read())
             except (OSError, ValueError) as error:
                 if attempt + 1 == attempts:
@@ -58,6 +57,15 @@ class ResourceManager:
     def metrics(self) -> dict[str, Any]:
         """Return the cluster's metrics."""
         return self.get("metrics")["clusterMetrics"]
+
+
+@functools.cache
+def _opener() -> urllib.request.OpenerDirector:
+    """Return what opens URLs without the environment's proxy, which leads to the local cloud.
+
+    Making one reads all certificates that the machine trusts: too much for every look at a cluster.
+    """
+    return urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def refresh_nodes(runtime: HadoopRuntime, conf: Path, options: tuple[str, ...], environment: dict[str, str]) -> None:
