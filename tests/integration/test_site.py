@@ -105,19 +105,24 @@ def converged_cloud(empty_localcloud: LocalCloud) -> Iterator[LocalCloud]:
     yield empty_localcloud
 
 
+# Buckets, queues, node bundle, artefacts, autoscaling policies, workflow templates.
+CHANGES = 6
+
+
 def test_check_on_an_empty_cloud_shows_every_change_and_makes_none(empty_localcloud: LocalCloud) -> None:
     empty_localcloud.clear_requests()
     run = play(empty_localcloud, "site.yml", "--check", "--diff")
-    assert changed(run) == 5
+    assert changed(run) == CHANGES
     for name in [*POLICIES, "flights-etl", *(f"local-project-{bucket}" for bucket in BUCKETS)]:
         assert re.search(rf"^\+\+\+ after: \S+ {name} \(create\)$", run.stdout, re.MULTILINE), name
+    assert re.search(r"^\+node-bundle.tar ", run.stdout, re.MULTILINE)
     for name in ("flights_etl.py", "etl-own.json", "ml-shared.json", "analytics-own.json"):
         assert re.search(rf"^\+[0-9a-f]{{64}}/{re.escape(name)} ", run.stdout, re.MULTILINE), name
     assert writes(empty_localcloud) == []
 
 
 def test_first_run_makes_everything_and_the_second_nothing(empty_localcloud: LocalCloud) -> None:
-    assert changed(play(empty_localcloud, "site.yml")) == 5
+    assert changed(play(empty_localcloud, "site.yml")) == CHANGES
     assert policy_ids(empty_localcloud) == POLICIES
     assert sorted(buckets(empty_localcloud)) == [f"local-project-{bucket}" for bucket in BUCKETS]
     assert template_ids(empty_localcloud) == WORKLOADS
@@ -126,8 +131,8 @@ def test_first_run_makes_everything_and_the_second_nothing(empty_localcloud: Loc
     assert changed(play(empty_localcloud, "site.yml")) == 0
     assert writes(empty_localcloud) == []
     lists = [entry["path"] for entry in empty_localcloud.requests() if entry["method"] == "GET"]
-    # Artefacts by hash and what is live are two trees of one bucket.
-    expected = {"/autoscalingPolicies": 1, "/workflowTemplates": 1, "/storage/v1/b": 1, "/o": 2}
+    # Artefacts by hash, what is live, and the node bundle are three trees of one bucket.
+    expected = {"/autoscalingPolicies": 1, "/workflowTemplates": 1, "/storage/v1/b": 1, "/o": 3}
     for collection, calls in expected.items():
         found = [path for path in lists if path.split("?")[0].endswith(collection)]
         assert len(found) == calls, (collection, lists)
