@@ -16,7 +16,9 @@ stage_lint() {
 }
 
 stage_unit() {
-  pytest -q tests/unit tests/jobs "${collection}/tests/unit"
+  pytest -q tests/unit "${collection}/tests/unit"
+  # These wait for processes of their own most of the time.
+  pytest -q --numprocesses 2 --dist loadfile tests/jobs
 }
 
 # A file's tests share servers and runs, so a file stays on one of the two workers.
