@@ -70,9 +70,12 @@ def total(source):
 
 with Client() as client:
     source = fsspec.open(sys.argv[1])
-    print("SUMS", [client.submit(total, source, pure=False).result() for _reading in range(2)])
+    first = client.submit(total, source, pure=False).result()
+    source.fs.exists(sys.argv[2])
+    print("SUMS", [first, client.submit(total, source, pure=False).result()])
 """
-"""Sums the column ``number`` of a file twice, each time read anew by a worker: ``READ_TWICE URI``; prints SUMS."""
+"""Sums the column ``number`` of a file twice, each time read anew by a worker, and looks for another one between the
+readings, so that they can be told apart by what the cloud was asked: ``READ_TWICE URI BETWEEN``; prints SUMS."""
 
 SHUT_DOWN = """
 import time

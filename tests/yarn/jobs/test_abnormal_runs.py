@@ -90,7 +90,7 @@ def test_inputs_read_twice_come_from_the_workers_disk(cluster: Cluster) -> None:
     uri = cluster.google.upload(DATA_BUCKET, "inputs/twice.csv", "number\n" + "\n".join(map(str, range(200_000))))
     for size, asked_again in ((0, True), (256, False)):
         cluster.cloud.clear_requests()
-        job = cluster.submit(READ_TWICE, uri, min_workers=1, max_workers=1, cache_size_mb=size)
+        job = cluster.submit(READ_TWICE, uri, f"{uri}.between", min_workers=1, max_workers=1, cache_size_mb=size)
         assert f"SUMS {[sum(range(200_000))] * 2}" in job.succeeds()
         first, second = downloads_by_reading(cluster.cloud.requests(), "twice.csv")
         assert first > 0
@@ -98,17 +98,17 @@ def test_inputs_read_twice_come_from_the_workers_disk(cluster: Cluster) -> None:
         cluster.assert_nothing_is_left()
 
 
-def downloads_by_reading(requests: list[dict[str, Any]], name: str) -> list[int]:
-    """How often the content of an object was asked for, after each time its metadata were."""
-    counts: list[int] = []
-    for request in requests:
-        if request["method_id"] != "storage.objects.get" or not request["path"].endswith(name):
-            continue
-        if "alt=media" in request.get("query", ""):
-            counts[-1] += 1
-        else:
-            counts.append(0)
-    return counts
+def downloads_by_reading(requests: list[dict[str, Any]], name: str) -> tuple[int, int]:
+    """How often the content of an object was asked for before anyone looked for ``NAME.between``, and afterwards."""
+    between = [index for index, request in enumerate(requests) if f"{name}.between" in request["path"]]
+    assert between, "nobody looked for the object between the two readings"
+    downloads = [
+        index
+        for index, request in enumerate(requests)
+        if request["path"].endswith(name) and "alt=media" in request.get("query", "")
+    ]
+    first = sum(index < between[0] for index in downloads)
+    return first, len(downloads) - first
 
 
 def test_a_script_that_shuts_the_cluster_down_and_goes_on(cluster: Cluster) -> None:
