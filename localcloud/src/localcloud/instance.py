@@ -17,10 +17,12 @@ from localcloud.control import Control
 from localcloud.dataproc.engines import find_runtime
 from localcloud.faults import Faults
 from localcloud.files import ensure_private_directory
+from localcloud.iam.parts import Identity
 from localcloud.journal import Journal
 from localcloud.oauth import OAuthService
 from localcloud.operations import Operations
 from localcloud.podman.hosts import Serve
+from localcloud.secretmanager.service import SecretManagerService
 from localcloud.settings import Settings
 from localcloud.store import StateError, Store, recreate
 from localcloud.tokens import LIFETIME, Tokens
@@ -72,9 +74,16 @@ class Instance:
             serve=self._serve,
         )
         self.control.nodes = clusters.nodes
-        simple = services.create_services(self.settings, self.store, self.clock, self.operations)
+        identity = Identity(self.settings, self.store, self.clock, self.tokens)
+        policies, access = identity.policies, identity.access
+        secrets_ = SecretManagerService(self.settings, self.store, self.clock, policies, access)
+        simple = services.create_services(
+            self.settings, self.store, self.clock, self.operations, policies=policies, access=access
+        )
         self._services = [objects, clusters, *simple.values()]
-        self.application.install({("dataproc", "v1"): clusters, **simple}, objects)
+        self.application.install(
+            {("dataproc", "v1"): clusters, ("secretmanager", "v1"): secrets_, **simple, **identity.services}, objects
+        )
 
     def _issue_token(self, email: str) -> dict[str, Any]:
         """Answer a node's request for a token of its service account."""
@@ -156,7 +165,12 @@ def reset_stopped(settings: Settings) -> None:
 
 
 def _directories(settings: Settings) -> tuple[Path, ...]:
-    return settings.objects_directory, settings.jobs_directory, settings.clusters_directory
+    return (
+        settings.objects_directory,
+        settings.jobs_directory,
+        settings.clusters_directory,
+        settings.secrets_directory,
+    )
 
 
 def _empty_directories(settings: Settings) -> None:

@@ -14,6 +14,8 @@ from starlette.requests import Request
 from localcloud.clock import Clock
 from localcloud.discovery import Method
 from localcloud.errors import ApiError, NotServedError, invalid_argument
+from localcloud.iam.access import PROJECT_POLICY, Access
+from localcloud.iam.policies import Policies, policy_version
 from localcloud.operations import Operation, Operations
 from localcloud.paging import page
 from localcloud.settings import Settings
@@ -47,13 +49,12 @@ _SERVICE_OPERATION = "serviceusage"
 
 
 def create_services(
-    settings: Settings, store: Store, clock: Clock, operations: Operations
+    settings: Settings, store: Store, clock: Clock, operations: Operations, *, policies: Policies, access: Access
 ) -> dict[tuple[str, str], Any]:
     """Return the services by (API, version)."""
-    resource_manager = ResourceManager(settings, store, clock)
+    resource_manager = ResourceManager(settings, store, clock, policies, access)
     return {
         ("serviceusage", "v1"): ServiceUsage(settings, store, operations),
-        ("iamcredentials", "v1"): IamCredentials(settings),
         ("cloudresourcemanager", "v1"): resource_manager,
         ("cloudresourcemanager", "v3"): resource_manager,
     }
@@ -161,32 +162,14 @@ class ServiceUsage:
         return {"@type": f"type.googleapis.com/google.api.serviceusage.v1.{kind}Response", **content}
 
 
-class IamCredentials:
-    """What google-auth asks in the background for every new credential."""
-
-    def __init__(self, settings: Settings) -> None:
-        """Know the instance's own service account."""
-        self._email = settings.service_account_email
-
-    async def handle(
-        self, _request: Request, _principal: str, method: Method, parameters: dict[str, str], _body: Any
-    ) -> dict[str, Any]:
-        """Answer one request. Raises ApiError."""
-        if method.id == "iamcredentials.projects.serviceAccounts.getAllowedLocations":
-            if not parameters["name"].endswith((f"/{self._email}", "/default")):
-                raise ApiError(404, "Not found; Gaia id not found for email " + parameters["name"].rpartition("/")[2])
-            # No regional access boundary.
-            return {"locations": [], "encodedLocations": "0x0"}
-        raise NotServedError(method.id)
-
-
 class ResourceManager:
-    """The project itself, its IAM policy, and what the caller may do in it: everything."""
+    """The project itself, its IAM policy, and what the caller may do in it."""
 
-    def __init__(self, settings: Settings, store: Store, clock: Clock) -> None:
-        """Know one project, made when its state was."""
+    def __init__(self, settings: Settings, store: Store, clock: Clock, policies: Policies, access: Access) -> None:
+        """Know one project, made when its state was; `policies` holds its policy, `access` decides by it."""
         self._settings = settings
-        self._store = store
+        self._policies = policies
+        self._access = access
         created = store.get_value("project_created")
         if created is None:
             created = clock.timestamp()
@@ -194,7 +177,7 @@ class ResourceManager:
         self._created: str = created
 
     async def handle(
-        self, _request: Request, _principal: str, method: Method, parameters: dict[str, str], body: Any
+        self, _request: Request, principal: str, method: Method, parameters: dict[str, str], body: Any
     ) -> dict[str, Any]:
         """Answer one request. Raises ApiError."""
         recent = method.path.startswith("v3/")
@@ -208,12 +191,15 @@ class ResourceManager:
             case "cloudresourcemanager.projects.get":
                 return self._render(recent)
             case "cloudresourcemanager.projects.testIamPermissions":
-                permissions = body.get("permissions", [])
+                permissions = self._access.granted(principal, body.get("permissions", []))
                 return {"permissions": permissions} if permissions else {}
             case "cloudresourcemanager.projects.getIamPolicy":
-                return self._policy()
+                return self._policies.get(PROJECT_POLICY, policy_version({}, body))
             case "cloudresourcemanager.projects.setIamPolicy":
-                return self._set_policy(body.get("policy", {}))
+                self._access.require(
+                    principal, "resourcemanager.projects.setIamPolicy", f"projects/{self._settings.project}"
+                )
+                return self._policies.set(PROJECT_POLICY, body.get("policy", {}))
             case "cloudresourcemanager.projects.getAncestry":
                 return {"ancestor": [{"resourceId": {"type": "project", "id": self._settings.project}}]}
         raise NotServedError(method.id)
@@ -237,22 +223,6 @@ class ResourceManager:
             "name": project,
             "createTime": self._created,
         }
-
-    def _policy(self) -> dict[str, Any]:
-        stored = self._store.get("cloudresourcemanager/policy") or {}
-        return {**stored, "version": 1, "etag": _etag(stored)}
-
-    def _set_policy(self, policy: dict[str, Any]) -> dict[str, Any]:
-        if policy.get("etag") not in (None, "", self._policy()["etag"]):
-            raise ApiError(
-                409,
-                "There were concurrent policy changes. Please retry the whole read-modify-write with exponential "
-                "backoff.",
-                "ABORTED",
-            )
-        kept = {"bindings": policy.get("bindings", [])} if policy.get("bindings") else {}
-        self._store.put("cloudresourcemanager/policy", "cloudresourcemanager/policies", kept)
-        return self._policy()
 
 
 def _etag(content: dict[str, Any]) -> str:

@@ -74,6 +74,11 @@ class Settings:
         return self.home / "filestore"
 
     @property
+    def secrets_directory(self) -> Path:
+        """Payloads of secret versions, one file each."""
+        return self.home / "secrets"
+
+    @property
     def database_file(self) -> Path:
         """The SQLite database that holds every resource."""
         return self.home / "state.sqlite"
