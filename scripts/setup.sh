@@ -14,10 +14,13 @@ readonly controller_python=3.12
 readonly cluster_python=3.11
 # rclone is a peer in the benchmarks; Java runs YARN and Spark, Maven fetches YARN (the JDK also compiles the load
 # generator of the tests). Then what a cluster of nodes is made of: containers (podman to nftables), their image
-# (debootstrap) and the environment image (squashfs-tools, zstd). The rest is needed to install anything at all.
+# (debootstrap), the environment image (squashfs-tools, zstd), and a kernel that has NFS (user-mode-linux). freeipa-client
+# and krb5-user are what the module ipa_keytab runs; a real KDC with LDAP in front of it, known by a name of its own and
+# with a clock of its own (krb5-kdc to faketime), is what it is tested against. The rest is needed to install anything at all.
 readonly debian_packages=(
   ca-certificates git make python3-venv rclone openjdk-17-jdk-headless maven
-  podman runc netavark aardvark-dns conmon uidmap iptables nftables debootstrap squashfs-tools zstd
+  podman runc netavark aardvark-dns conmon uidmap iptables nftables debootstrap squashfs-tools zstd user-mode-linux
+  freeipa-client krb5-user krb5-kdc krb5-admin-server python3-gssapi python3-pyasn1-modules libnss-wrapper faketime
 )
 
 say() { echo "setup: $*"; }

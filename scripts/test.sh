@@ -32,6 +32,8 @@ stage_sanity() {
 
 stage_integration() {
   pytest -q --numprocesses 2 --dist loadfile tests/integration
+  # The modules for FreeIPA against a realm with a real KDC.
+  pytest -q -rs tests/freeipa
 }
 
 # Real ResourceManagers and real Dask: what takes memory and both cores, so one test at a time.
@@ -39,9 +41,10 @@ stage_yarn() {
   pytest -q tests/yarn
 }
 
-# Three nodes with systemd that boot through all initialization actions; needs root and podman.
+# Three nodes with systemd that boot through all initialization actions; needs root and podman. Then machines whose kernel
+# has NFS, which containers have not.
 stage_nodes() {
-  pytest -q -rs tests/nodes
+  pytest -q -rs tests/nodes tests/nfs
 }
 
 # The scenarios of the roles share one local cloud of their own; the user's is left alone.

@@ -1,0 +1,161 @@
+"""``ipa_keytab``: the real ipa-getkeytab against the stand-in for FreeIPA and its real KDC."""
+
+from __future__ import annotations
+
+import base64
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.dataplatform.compute.plugins.module_utils import ipa_ticket
+from ansible_collections.dataplatform.compute.plugins.module_utils.ipa_keytab import DEFINITION
+from ansible_collections.dataplatform.compute.plugins.module_utils.ipa_service_principals import (
+    DEFINITION as SERVICE_PRINCIPALS,
+)
+
+from tests.freeipa.conftest import execute, options
+from tests.freeipa.stand_in import PASSWORD, StandIn
+
+
+def service(ipa: StandIn, name: str, readers: list[str] | None = None) -> str:
+    """Make a service whose keys the administrator may read; its principal."""
+    wanted = {"name": name, "allow_retrieve_keytab": {"users": ["admin"] if readers is None else readers}}
+    made = execute(SERVICE_PRINCIPALS, options(ipa, principals=[wanted]))
+    assert not made.get("failed"), made
+    return f"{name}@CORP.INTERNAL"
+
+
+def keytabs(ipa: StandIn, *names: str, check: bool = False, **more: Any) -> dict[str, Any]:
+    params = options(ipa, principals=list(names), **{"ldap_port": ipa.ldap_port, **more})
+    return execute(DEFINITION, params, check=check)
+
+
+def keytab(result: dict[str, Any], file: Path) -> Path:
+    assert not result.get("failed"), result["msg"]
+    file.write_bytes(base64.b64decode(result["results"][0]["keytab_base64"]))
+    return file
+
+
+def entries(file: Path) -> list[str]:
+    listing = subprocess.run(["klist", "-keK", file], capture_output=True, text=True, check=True)
+    return sorted(set(listing.stdout.splitlines()[3:]))
+
+
+def kinit(file: Path, principal: str) -> str:
+    """Why the KDC does not take the keytab; empty when it does."""
+    command = ["kinit", "-k", "-t", file, "-c", "MEMORY:", principal]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stderr
+
+
+def test_a_second_run_leaves_the_keys_as_they_are(ipa: StandIn, tmp_path: Path) -> None:
+    principal = service(ipa, "second/a.corp.internal")
+    first = keytabs(ipa, principal)
+    assert (first["changed"], first["results"][0]["action"]) == (True, "create")
+    assert first["results"][0]["key_versions"] == [1]
+    version = ipa.version(principal)
+    second = keytabs(ipa, principal)
+    assert (second["changed"], second["results"][0]["action"]) == (False, "none")
+    assert ipa.version(principal) == version == 1
+    assert entries(keytab(first, tmp_path / "1")) == entries(keytab(second, tmp_path / "2"))
+    assert kinit(tmp_path / "2", principal) == ""
+
+
+def test_check_mode_makes_no_key(ipa: StandIn) -> None:
+    principal = service(ipa, "check/a.corp.internal")
+    looked = keytabs(ipa, principal, "check/absent.corp.internal", check=True)
+    assert looked["changed"]
+    assert looked["results"] == [
+        {"principal": principal, "action": "create"},
+        {"principal": "check/absent.corp.internal@CORP.INTERNAL", "action": "create"},
+    ]
+    assert ipa.version(principal) == 0
+    keytabs(ipa, principal)
+    rotating = keytabs(ipa, principal, state="rotated", check=True)
+    assert (rotating["changed"], rotating["results"][0]["action"]) == (True, "rotate")
+    assert ipa.version(principal) == 1
+
+
+def test_a_rotation_ends_the_old_key_and_keeps_it_in_the_keytab(ipa: StandIn, tmp_path: Path) -> None:
+    principal = service(ipa, "rotate/a.corp.internal")
+    old = keytab(keytabs(ipa, principal), tmp_path / "old")
+    rotated = keytabs(ipa, principal, state="rotated")
+    new = keytab(rotated, tmp_path / "new")
+    assert (rotated["results"][0]["action"], rotated["results"][0]["key_versions"]) == ("rotate", [1, 2])
+    assert set(entries(old)) < set(entries(new))
+    assert kinit(new, principal) == ""
+    assert "Password incorrect" in kinit(old, principal) or "Preauthentication failed" in kinit(old, principal)
+
+
+def test_who_may_not_read_or_make_keys_is_told_which(ipa: StandIn) -> None:
+    principal = service(ipa, "rights/k.corp.internal", readers=[])
+    nobody = {"user": "nobody", "password": "Nobody.123"}
+    making = keytabs(ipa, principal, **nobody)
+    assert making["error"]["type"] == "KeytabError"
+    assert "allow_create_keytab" in making["msg"]
+    keytabs(ipa, principal)
+    reading = keytabs(ipa, principal)
+    assert "Insufficient access rights" in reading["msg"]
+    assert "allow_retrieve_keytab" in reading["msg"]
+    assert ipa.version(principal) == 1
+
+
+def test_a_service_that_does_not_exist_is_refused_with_the_near_miss(ipa: StandIn) -> None:
+    service(ipa, "near/etl.corp.internal")
+    result = keytabs(ipa, "near/elt.corp.internal")
+    assert "'near/elt.corp.internal@CORP.INTERNAL': ipa.corp.internal has no such service" in result["msg"]
+    assert "did you mean 'near/etl.corp.internal@CORP.INTERNAL'?" in result["msg"]
+
+
+@pytest.mark.parametrize("kdcs", [True, False])
+def test_a_controller_needs_no_krb5_conf_when_the_kdcs_are_given(
+    ipa: StandIn, monkeypatch: pytest.MonkeyPatch, kdcs: bool
+) -> None:
+    principal = service(ipa, "kdcs/a.corp.internal")
+    monkeypatch.setenv("KRB5_CONFIG", "/dev/null")
+    result = keytabs(ipa, principal, kdcs=[f"ipa.corp.internal:{ipa.kdc_port}"] if kdcs else [])
+    assert result.get("failed", False) is not kdcs
+    assert kdcs or "State the realm's KDCs" in result["msg"]
+
+
+def test_a_kdc_that_is_down_is_named_and_nothing_is_made(ipa: StandIn) -> None:
+    principal = service(ipa, "down/a.corp.internal")
+    ipa.switch(kdc="down")
+    try:
+        result = keytabs(ipa, principal)
+    finally:
+        ipa.switch(kdc="up")
+    # The stand-in, like FreeIPA, needs its KDC for a login by password, too.
+    assert result["failed"]
+    assert ipa.version(principal) == 0
+
+
+def test_an_ldap_server_that_is_away_or_not_trusted_is_told_apart(ipa: StandIn) -> None:
+    principal = service(ipa, "ldap/a.corp.internal")
+    result = execute(DEFINITION, options(ipa, principals=[principal], ldap_port=1))
+    assert "No LDAP server answers" in result["msg"]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_nothing_secret_is_left_or_seen_by_other_processes(
+    ipa: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    principal = service(ipa, f"secret/{'b' if fails else 'a'}.corp.internal")
+    places = tmp_path / "tmp"
+    places.mkdir()
+    monkeypatch.setattr(ipa_ticket.tempfile, "tempdir", str(places))
+    seen: list[str] = []
+    run = subprocess.run
+    # Where the option's fallback has it from.
+    monkeypatch.setenv("IPA_PASS", PASSWORD)
+
+    def look(words: list[str], **more: Any) -> Any:
+        seen.extend([*words, *more["env"].values()])
+        assert [path.stat().st_mode & 0o77 for path in places.iterdir()] == [0]
+        return run(words, **more)
+
+    monkeypatch.setattr(ipa_ticket.subprocess, "run", look)
+    result = keytabs(ipa, principal, **({"ldap_port": 1} if fails else {}))
+    assert bool(result.get("failed")) is fails
+    assert [word for word in seen if PASSWORD in word] == []
+    assert list(places.iterdir()) == []
