@@ -12,10 +12,12 @@ set -euo pipefail
 source /opt/dataplatform/bundle/lib/node.sh || { echo "nfs-mounts.sh: run node-bundle.sh first" >&2; exit 5; }
 
 readonly mounts="${BUNDLE}/nfs/mounts.tsv" accounts="${BUNDLE}/nfs/accounts.tsv"
-# What every mount has. retry=0: one try per start; this script, and systemd after a reboot, do the retrying.
-readonly common=hard,proto=tcp,timeo=600,retrans=2,rsize=1048576,wsize=1048576,noatime,_netdev,nofail,retry=0
+# What every mount has. retry=2: while the server does not answer, mount.nfs tries for two minutes, here and after a reboot;
+# what the server refuses is an error at once.
+readonly common=hard,proto=tcp,timeo=600,retrans=2,rsize=1048576,wsize=1048576,noatime,_netdev,nofail,retry=2
 readonly waiting_units=(hadoop-yarn-resourcemanager hadoop-yarn-nodemanager google-dataproc-agent)
-readonly mount_tries=5 answer_seconds=15
+# All tries together stay below the 300 seconds that Dataproc gives an initialization action.
+readonly mount_tries=3 tries_seconds=150 answer_seconds=15
 
 check_accounts() {
   local account uid gid
@@ -29,7 +31,10 @@ check_accounts() {
 }
 
 # is_mounted MOUNTPOINT SOURCE: whether it is that NFS mount, and not just a directory.
-is_mounted() { [[ "$(findmnt --noheadings --types nfs,nfs4 --output SOURCE --mountpoint "$1")" == "$2" ]]; }
+# findmnt looks at the mountpoint itself, so it has to be bounded, too.
+is_mounted() {
+  [[ "$(timeout --kill-after=1 "${answer_seconds}" findmnt --noheadings --types nfs,nfs4 --output SOURCE --mountpoint "$1")" == "$2" ]]
+}
 
 # answers MOUNTPOINT: whether the server says something within bounded time. A hung mount cannot be killed away, so the
 # process that asks is left to itself.
@@ -48,35 +53,56 @@ What=${source}
 Where=${mountpoint}
 Type=$([[ ${version} == 3 ]] && echo nfs || echo nfs4)
 Options=vers=${version},${common}${options:+,${options}}
-TimeoutSec=90
+TimeoutSec=140
 
 [Install]
 WantedBy=remote-fs.target
 UNIT
 }
 
-mount_one() {
-  local mountpoint=$1 source=$2 version=$3 options=$4 unit state changed
-  unit="$(systemd-escape --path --suffix=mount "${mountpoint}")"
-  changed="$(unit_text "${mountpoint}" "${source}" "${version}" "${options}" | install_unit "${unit}")"
+# write_units: everything systemd has to know, before anything is started. Names what changed in the array CHANGED.
+write_units() {
+  local mountpoint source version options unit paths units=()
+  while IFS=$'\t' read -r mountpoint source version options; do
+    unit="$(systemd-escape --path --suffix=mount "${mountpoint}")"
+    units+=("${unit}")
+    CHANGED[${mountpoint}]="$(unit_text "${mountpoint}" "${source}" "${version}" "${options}" | install_unit "${unit}")"
+  done < "${mounts}"
+  paths="$(cut -f1 "${mounts}" | paste -sd' ')"
+  for unit in "${waiting_units[@]}"; do
+    install_unit "${unit}.service.d/10-shared-file-systems.conf" >/dev/null <<UNIT
+[Unit]
+RequiresMountsFor=${paths}
+UNIT
+  done
   reload_units
+  systemctl enable --quiet "${units[@]}" || fail not_taken "systemctl enable ${units[*]} failed"
+  log_step "units of ${#units[@]} mounts are in place; ${waiting_units[*]} start after them"
+}
+
+mount_one() {
+  local mountpoint=$1 source=$2 version=$3 unit reason attempt
+  unit="$(systemd-escape --path --suffix=mount "${mountpoint}")"
   if is_mounted "${mountpoint}" "${source}"; then
-    if [[ ${changed} == unchanged ]] && answers "${mountpoint}"; then
+    if [[ ${CHANGED[${mountpoint}]} == unchanged ]] && answers "${mountpoint}"; then
       log_step "${mountpoint} is ${source} already"
       return
     fi
     # Open files keep the old mount until they are closed; nobody new gets it.
-    umount --lazy "${mountpoint}"
+    umount --lazy "${mountpoint}" || fail mount_failed "${mountpoint} is stale or has changed and cannot be unmounted"
     systemctl stop "${unit}" 2>/dev/null || true
     log_step "${mountpoint} was stale or has changed: unmounted"
   fi
-  mkdir -p "${mountpoint}"
-  systemctl enable --quiet "${unit}"
-  if ! retry "${mount_tries}" 1 -- start_mount "${unit}" "${mountpoint}" "${source}"; then
-    state="$(journalctl --unit "${unit}" --lines 3 --output cat 2>/dev/null | tr '\n' ' ')"
-    fail mount_failed "${source} cannot be mounted on ${mountpoint}: ${state:-no reason given};$(
-      ) look at: showmount --exports ${source%%:*}; rpcinfo -p ${source%%:*}"
-  fi
+  for ((attempt = 1; ; attempt++)); do
+    start_mount "${unit}" "${mountpoint}" "${source}" && break
+    if ((attempt == mount_tries || SECONDS > tries_seconds)); then
+      # What mount.nfs said; the lines after it are systemd's own.
+      reason="$(journalctl --unit "${unit}" --lines 20 --output cat 2>/dev/null | grep '^mount' | tail -n 1)" || true
+      fail mount_failed "${source} cannot be mounted on ${mountpoint}: ${reason:-no reason given};$(
+        ) look at: showmount --exports ${source%%:*}; rpcinfo -p ${source%%:*}"
+    fi
+    pause_after "${attempt}" 1
+  done
   log_step "mounted ${source} on ${mountpoint} (NFS ${version})"
 }
 
@@ -86,22 +112,10 @@ start_mount() {
   systemctl start "${unit}" 2>/dev/null && is_mounted "${mountpoint}" "${source}" && answers "${mountpoint}"
 }
 
-order_units() {
-  local unit paths
-  paths="$(cut -f1 "${mounts}" | paste -sd' ')"
-  for unit in "${waiting_units[@]}"; do
-    install_unit "${unit}.service.d/10-shared-file-systems.conf" >/dev/null <<UNIT
-[Unit]
-RequiresMountsFor=${paths}
-UNIT
-  done
-  reload_units
-  log_step "${waiting_units[*]} start after the mounts"
-}
-
 [[ -r ${mounts} && -r ${accounts} ]] || fail refused "the node bundle names no shared file systems (${mounts})"
+declare -A CHANGED=()
 check_accounts
-while IFS=$'\t' read -r mountpoint source version options; do
-  mount_one "${mountpoint}" "${source}" "${version}" "${options}"
+write_units
+while IFS=$'\t' read -r mountpoint source version _options; do
+  mount_one "${mountpoint}" "${source}" "${version}" </dev/null
 done < "${mounts}"
-order_units
