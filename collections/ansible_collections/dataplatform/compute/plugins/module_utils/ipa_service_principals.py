@@ -30,6 +30,8 @@ _NO_CHANGE = ("This entry is already a member", "This entry is not a member")
 
 _MEMBERS: dict[str, Any] = {
     "type": "dict",
+    # Names of users and groups; the option's own name looks like a secret's.
+    "no_log": False,
     "options": {name: {"type": "list", "elements": "str"} for name in _KINDS},
 }
 ARGUMENTS: dict[str, dict[str, Any]] = {

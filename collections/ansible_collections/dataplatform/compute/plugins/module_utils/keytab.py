@@ -83,9 +83,16 @@ def parse_keytab(data: bytes) -> list[KeytabEntry]:
     return entries
 
 
-def same_keys(one: Iterable[KeytabEntry], other: Iterable[KeytabEntry]) -> bool:
-    """Return whether two keytabs hold the same keys, whatever their order and the times they were written at."""
-    return set(one) == set(other)
+def serves_as(live: Iterable[KeytabEntry], wanted: Iterable[KeytabEntry]) -> bool:
+    """Return whether a keytab holds all wanted keys, and beside them only older ones of the same principals.
+
+    A rotation leaves the older keys in the keytab: tickets that were issued for them are still to be read.
+    """
+    wanted, live = set(wanted), set(live)
+    newest: dict[str, int] = {}
+    for entry in wanted:
+        newest[entry.principal] = max(entry.kvno, newest.get(entry.principal, 0))
+    return wanted <= live and all(entry.kvno < newest.get(entry.principal, 0) for entry in live - wanted)
 
 
 def describe_keys(entries: Iterable[KeytabEntry]) -> list[str]:
@@ -96,7 +103,7 @@ def describe_keys(entries: Iterable[KeytabEntry]) -> list[str]:
 def _entry(reader: _Reader) -> KeytabEntry:
     (count,) = reader.unpack(">H", "the number of name components")
     realm = reader.counted("the realm")
-    components = [reader.counted("a name component") for _ in range(count)]
+    components = [reader.counted("a name component") for _number in range(count)]
     if not realm or not components:
         raise KeytabError(f"{reader.what} names no principal; expected a realm and at least one name component")
     _name_type, timestamp, kvno, enctype = reader.unpack(">IIBH", "name type, time, kvno and encryption type")

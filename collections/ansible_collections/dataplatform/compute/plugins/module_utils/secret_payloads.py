@@ -17,7 +17,7 @@ from ansible_collections.dataplatform.compute.plugins.module_utils.keytab import
     KeytabError,
     describe_keys,
     parse_keytab,
-    same_keys,
+    serves_as,
 )
 
 LARGEST_PAYLOAD = 64 * 1024
@@ -36,11 +36,14 @@ class WantedPayload:
     keys: tuple[KeytabEntry, ...] | None = field(default=None, repr=False)
 
     def equals(self, live: bytes) -> bool:
-        """Return whether a live payload is this one; what is no keytab differs from every keytab."""
+        """Return whether a live payload serves as this one.
+
+        A keytab may hold older keys of the same principals beside the wanted ones; what is no keytab serves as none.
+        """
         if self.keys is None:
             return live == self.data
         try:
-            return same_keys(self.keys, parse_keytab(live))
+            return serves_as(parse_keytab(live), self.keys)
         except KeytabError:
             return False
 

@@ -32,8 +32,9 @@ options:
   compare:
     description:
       - What makes two payloads the same.
-      - With V(keytab) it is the principals, key version numbers, encryption types and keys of two MIT keytabs. What is
-        no keytab is refused.
+      - With V(keytab) it is the principals, key version numbers, encryption types and keys of two MIT keytabs. The one
+        in the secret may also hold older keys of the same principals, which a rotation leaves there. What is no keytab
+        is refused.
     type: str
     choices: [bytes, keytab]
     default: bytes

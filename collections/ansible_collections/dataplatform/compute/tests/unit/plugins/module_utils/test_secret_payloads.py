@@ -42,6 +42,15 @@ def test_keytabs_are_compared_by_their_keys():
     assert not found.equals(b"garbage somebody put there")
 
 
+def test_a_keytab_of_a_rotation_serves_as_the_one_of_the_newest_key_only():
+    older, newer = entry(KEY, kvno=1), entry(b"n" * 32, kvno=2)
+    assert wanted(keytab(newer), "keytab").equals(keytab(older, newer))
+    assert not wanted(keytab(older), "keytab").equals(keytab(older, newer)), "the secret has a newer key"
+    assert not wanted(keytab(older, newer), "keytab").equals(keytab(newer)), "a wanted key is missing"
+    stranger = entry(KEY, kvno=1, principal="dask/ml.example.test")
+    assert not wanted(keytab(newer), "keytab").equals(keytab(newer, stranger)), "another principal's key"
+
+
 def test_line_ends_in_base64_mean_nothing():
     [found] = check_payloads([{"secret": "s", "payload_base64": "b25l\ndHdv\n"}], "bytes")
     assert found.data == b"onetwo"
