@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 from collections.abc import Iterator
 
+import psutil
 import pytest
 
 from tests.integration.conftest import LocalCloud
@@ -35,17 +37,18 @@ def nodes_of(job: Job) -> tuple[str, list[str]]:
 
 
 def test_a_worker_killed_eight_times_in_a_row_is_replaced(cluster: Cluster) -> None:
-    job = cluster.submit(COUNT, "240", "0.5", min_workers=2, max_workers=2)
+    job = cluster.submit(COUNT, "300", "0.5", min_workers=2, max_workers=2)
     job.wait_for_output("STARTED")
     killed: set[int] = set()
-    for _kill in range(8):
+    while len(killed) < 8:
         victim = job.wait_for(
             lambda: next((one for one in job.worker_processes() if one.pid not in killed), None), "a new worker"
         )
-        killed.add(victim.pid)
-        victim.kill()
-    assert f"TOTAL {sum(range(240))}" in job.succeeds()
-    assert len(killed) == 8
+        # One that died with its nanny between the look and the kill was not killed here.
+        with contextlib.suppress(psutil.NoSuchProcess):
+            victim.kill()
+            killed.add(victim.pid)
+    assert f"TOTAL {sum(range(300))}" in job.succeeds()
     cluster.assert_nothing_is_left()
 
 
