@@ -163,6 +163,8 @@ def test_spark_has_the_cluster_and_the_properties(tmp_path: Path) -> None:
     assert defaults["spark.yarn.jars"] == "local:/spark/jars/*"
     assert defaults["spark.driver.host"] == "127.99.0.1"
     assert defaults["spark.dynamicAllocation.enabled"] == "false"
+    for role in ("driver.defaultJavaOptions", "executor.defaultJavaOptions", "yarn.am.extraJavaOptions"):
+        assert "-XX:TieredStopAtLevel=1" in defaults[f"spark.{role}"].split()
     assert "spark.plugins.defaultList" not in defaults
     assert files["master/spark-conf/spark-env.sh"] == "export GREETING='it'\"'\"'s me'\n"
 

@@ -9,7 +9,7 @@ from xml.sax.saxutils import escape
 
 from localcloud.hadoop.network import MASTER_PORTS, NODE_PORTS
 from localcloud.hadoop.plans import ClusterPlan, NodePlan
-from localcloud.hadoop.runtime import HadoopRuntime
+from localcloud.hadoop.runtime import LIGHT_JVM, HadoopRuntime
 
 # Where a Dataproc node keeps what is in a cluster's configuration directory here.
 NODE_CONF = "/etc/hadoop/conf/"
@@ -241,6 +241,9 @@ def _spark_defaults(layout: Layout, plan: ClusterPlan, spark_home: Path | None) 
         "spark.dynamicAllocation.maxExecutors": "10000",
         "spark.dynamicAllocation.shuffleTracking.enabled": "true",
     }
+    # A cluster's own options for the driver and executors, spark.*.extraJavaOptions, come on top of these.
+    for name in ("driver.defaultJavaOptions", "executor.defaultJavaOptions", "yarn.am.extraJavaOptions"):
+        defaults[f"spark.{name}"] = " ".join(LIGHT_JVM)
     settled = {
         "spark.eventLog.enabled": "false",
         "spark.driver.host": address,

@@ -16,12 +16,16 @@ from localcloud.hadoop.errors import HadoopMissing
 OLDEST_JAVA = 11
 NEWEST_JAVA = 21
 _NEEDED_CLASSES = ("hadoop-yarn-server-resourcemanager-", "hadoop-yarn-server-nodemanager-", "hadoop-yarn-client-")
-_JVM_OPTIONS = (
+# What every JVM here gets, Hadoop's and Spark's.
+LIGHT_JVM = (
     # Start-up counts more than peak speed, and a dozen JVMs must fit a laptop.
     "-XX:+UseSerialGC",
     "-XX:TieredStopAtLevel=1",
     # No files in /tmp that outlive a killed JVM.
     "-XX:-UsePerfData",
+)
+_JVM_OPTIONS = (
+    *LIGHT_JVM,
     "-Djava.net.preferIPv4Stack=true",
     # Guice and the web applications of Hadoop 3.3 look into these packages, which Java 17 closes.
     "--add-opens=java.base/java.lang=ALL-UNNAMED",
