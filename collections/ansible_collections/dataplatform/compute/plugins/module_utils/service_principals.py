@@ -20,7 +20,6 @@ from ansible_collections.dataplatform.compute.plugins.module_utils.ipa_names imp
 SERVICE = "dask"
 # Where programs on a node find the ticket; init-actions/service-principal.sh puts it there.
 TICKET_CACHE = "/run/service-principal/ticket"
-_LONGEST_LABEL = 63
 
 
 def service_principals(
@@ -40,12 +39,6 @@ def service_principals(
         return {"principals": {}, "metadata": {}, "bundle_files": {}}
     principals = {name: _principal(name, realm, environment, project) for name in templates}
     problems = principal_problems((one["principal"] for one in principals.values()), realm["realm"])
-    problems += [
-        f"platform_cluster_templates.{name}: '{name}-{environment}' has {len(name) + len(environment) + 1} characters, "
-        f"expected at most {_LONGEST_LABEL} in the host name of a principal"
-        for name in principals
-        if len(name) + len(environment) + 1 > _LONGEST_LABEL
-    ]
     if not account:
         problems.append(f"platform_job_account: {account!r}, expected the account that owns the ticket on nodes")
     if problems:
