@@ -221,7 +221,7 @@ def test_gcloud_secrets(localcloud: LocalCloud, gcloud: Callable[..., str], tmp_
     policy = json.loads(gcloud("secrets", "add-iam-policy-binding", "by-gcloud", *grant))
     assert policy["bindings"][0]["members"] == ["user:ada@example.com"]
     gcloud("secrets", "versions", "disable", "1", "--secret=by-gcloud")
-    refused = localcloud.run(*"gcloud secrets versions access 1 --secret=by-gcloud".split(), check=False)
+    refused = localcloud.run(*["gcloud", "secrets", "versions", "access", "1", "--secret=by-gcloud"], check=False)
     assert refused.returncode != 0
     assert "is in DISABLED state" in refused.stderr
 

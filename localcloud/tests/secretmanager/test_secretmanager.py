@@ -91,6 +91,19 @@ def test_a_payload_comes_back_with_its_checksum(session: requests.Session, secre
     assert answer["name"].endswith("/versions/1")
 
 
+@pytest.mark.parametrize("text", ["BQIA/w==", "BQIA_w==", "BQIA_w"])
+def test_both_alphabets_of_base64_are_the_same_bytes(session: requests.Session, secret: str, text: str) -> None:
+    assert session.post(f"{secret}:addVersion", json={"payload": {"data": text}}).status_code == 200
+    answer = session.get(f"{secret}/versions/1:access").json()
+    assert answer["payload"]["data"] == "BQIA/w=="
+
+
+def test_what_is_no_base64_is_refused(session: requests.Session, secret: str) -> None:
+    refused = session.post(f"{secret}:addVersion", json={"payload": {"data": "BQ*IA"}})
+    assert (refused.status_code, refused.json()["error"]["status"]) == (400, "INVALID_ARGUMENT")
+    assert states(session, secret) == []
+
+
 @pytest.mark.parametrize(
     ("data", "more", "words"),
     [
