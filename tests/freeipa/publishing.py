@@ -14,6 +14,7 @@ from tests.freeipa.stand_in import HOST, PASSWORD, REALM, StandIn
 from tests.integration.conftest import REPOSITORY, TOOLS, LocalCloud
 from tests.integration.google import PROJECT, Google
 
+SITE = REPOSITORY / "site.yml"
 ROTATE = REPOSITORY / "playbooks" / "rotate_keytabs.yml"
 SECRETS = f"https://secretmanager.googleapis.com/v1/projects/{PROJECT}/secrets"
 TEMPLATES = ("analytics", "etl", "ml")

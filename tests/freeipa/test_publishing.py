@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.freeipa.publishing import NODE, ROTATE, SECRETS, TEMPLATES, Publishing, changed, principal
+from tests.freeipa.publishing import NODE, ROTATE, SECRETS, SITE, TEMPLATES, Publishing, changed, principal
 from tests.freeipa.stand_in import PASSWORD, USER, StandIn
 from tests.integration.conftest import LocalCloud
 from tests.integration.google import PROJECT, wait_for
@@ -58,12 +58,6 @@ def test_the_nodes_account_and_nobody_else_may_read_it(world: Publishing) -> Non
     }
 
 
-def test_a_second_run_changes_nothing(world: Publishing) -> None:
-    before = [(world.key(template), world.states(template)) for template in TEMPLATES]
-    assert changed(world.play()) == 0
-    assert [(world.key(template), world.states(template)) for template in TEMPLATES] == before
-
-
 def test_nothing_secret_was_said(world: Publishing) -> None:
     said = world.published.replace("\n", "")
     payload = world.google.call("GET", f"{SECRETS}/keytab-etl-local/versions/1:access").json()["payload"]["data"]
@@ -80,12 +74,12 @@ def test_a_rotation_is_published_with_the_older_key_and_ages(world: Publishing) 
     assert (world.key("etl"), world.key_numbers("etl"), world.login("etl")) == (2, [1, 2], "")
     assert world.states("etl") == {"1": "ENABLED", "2": "ENABLED"}
     assert (world.key("ml"), world.states("ml")) == (1, {"1": "ENABLED"}), "another template's key was rotated, too"
-    # Tickets that were made with key 1 may be in use for as long as a ticket lives.
+    before = [(world.key(template), world.states(template)) for template in TEMPLATES]
     assert changed(world.play()) == 0
+    assert [(world.key(template), world.states(template)) for template in TEMPLATES] == before
+    # Tickets that were made with key 1 may be in use for as long as a ticket lives.
     assert changed(world.play(None, "-e", "service_principals_ticket_seconds=0")) == 1
     assert world.states("etl") == {"1": "DISABLED", "2": "ENABLED"}
-    said = world.play(None, "-e", "service_principals_ticket_seconds=0", "-e", "service_principals_keep_seconds=0")
-    assert (changed(said), world.states("etl")) == (1, {"1": "DESTROYED", "2": "ENABLED"})
 
 
 def test_a_rotation_killed_before_it_published_is_finished_by_the_next(world: Publishing) -> None:
@@ -104,6 +98,19 @@ def test_a_rotation_killed_before_it_published_is_finished_by_the_next(world: Pu
     assert "keytab-analytics-local: did not hold the current keys" in said
     assert (world.key("analytics"), world.key_numbers("analytics")) == (key + 1, [key + 1]), "it was rotated once more"
     assert world.login("analytics") == ""
+
+
+def test_site_publishes_too_and_templates_name_principal_and_secret(world: Publishing) -> None:
+    keys = [world.key(template) for template in TEMPLATES]
+    world.play(SITE)
+    assert [world.key(template) for template in TEMPLATES] == keys
+    config = world.google.get("workflowTemplates/flights-etl")["placement"]["managedCluster"]["config"]
+    metadata = config["gceClusterConfig"]["metadata"]
+    assert metadata["service-principal"] == principal("etl")
+    assert metadata["service-principal-secret"] == f"projects/{PROJECT}/secrets/keytab-etl-local"
+    assert "node-bundle-uri" in metadata, "what all templates have is still there"
+    scripts = [action["executableFile"].rpartition("/")[2] for action in config["initializationActions"]]
+    assert scripts == ["node-bundle.sh", "service-principal.sh", "yarn_queues.py"]
 
 
 def test_a_ticket_of_ones_own_will_do(world: Publishing) -> None:
