@@ -12,6 +12,9 @@ from ansible_collections.dataplatform.compute.plugins.module_utils.task import R
 
 from tests.freeipa.stand_in import HOST, PASSWORD, REALM, USER, StandIn, missing, stand_in
 
+# The cloud to which keytabs are published.
+from tests.integration.conftest import empty_localcloud, localcloud  # noqa: F401
+
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:

@@ -81,21 +81,21 @@ def missing() -> str:
     return f"Debian packages are missing: {' '.join(packages)}" if packages else ""
 
 
+def command(directory: Path, *options: str, address: str = "127.0.0.1") -> tuple[list[str], dict[str, Any]]:
+    """The server's command for a directory, whose ``hosts`` is written, and the options of Popen that go with it."""
+    (directory / "hosts").write_text(f"{address} {HOST}\n127.0.0.1 localhost\n")
+    client = StandIn(directory, 0, 0, 0).client_environment
+    words = [PYTHON, "-m", "tests.freeipa", f"--directory={directory}", f"--host={HOST}", f"--address={address}"]
+    path = {"PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin", "PYTHONDONTWRITEBYTECODE": "1"}
+    return [*words, *options], {"cwd": REPOSITORY, "env": {**path, **client}, "text": True}
+
+
 @contextlib.contextmanager
 def stand_in(directory: Path, address: str = "127.0.0.1", **ports: int) -> Iterator[StandIn]:
     """Start a server of its own in ``directory``; nothing of it is left afterwards but the directory."""
     directory.mkdir(parents=True, exist_ok=True)
-    (directory / "hosts").write_text(f"{address} {HOST}\n127.0.0.1 localhost\n")
-    client = StandIn(directory, 0, 0, 0).client_environment
-    options = [f"--{name}-port={port}" for name, port in ports.items()]
-    process = subprocess.Popen(
-        [PYTHON, "-m", "tests.freeipa", f"--directory={directory}", f"--host={HOST}", f"--address={address}", *options],
-        cwd=REPOSITORY,
-        env={"PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin", "PYTHONDONTWRITEBYTECODE": "1", **client},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    words, options = command(directory, *(f"--{name}-port={port}" for name, port in ports.items()), address=address)
+    process = subprocess.Popen(words, **options, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     try:
         line = process.stdout.readline() if process.stdout else ""
         if not line:

@@ -66,13 +66,14 @@ def test_check_mode_makes_no_key(ipa: StandIn) -> None:
     looked = keytabs(ipa, principal, "check/absent.corp.internal", check=True)
     assert looked["changed"]
     assert looked["results"] == [
-        {"principal": principal, "action": "create"},
-        {"principal": "check/absent.corp.internal@CORP.INTERNAL", "action": "create"},
+        {"principal": principal, "action": "create", "keytab_base64": None},
+        {"principal": "check/absent.corp.internal@CORP.INTERNAL", "action": "create", "keytab_base64": None},
     ]
     assert ipa.version(principal) == 0
     keytabs(ipa, principal)
     rotating = keytabs(ipa, principal, state="rotated", check=True)
     assert (rotating["changed"], rotating["results"][0]["action"]) == (True, "rotate")
+    assert rotating["results"][0]["keytab_base64"] is None, "the current keys are not what a run would return"
     assert ipa.version(principal) == 1
 
 

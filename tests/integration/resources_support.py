@@ -21,7 +21,7 @@ from tests.integration.google import DATAPROC, PROJECT, REGION, STORAGE, Google
 COLLECTIONS = Path(__file__).parents[2] / "collections"
 MODULE = COLLECTIONS / "ansible_collections/dataplatform/compute/plugins/modules/gcp_resources.py"
 POLICIES, TEMPLATES = "dataproc_autoscaling_policy", "dataproc_workflow_template"
-CLUSTERS, BUCKETS = "dataproc_cluster", "storage_bucket"
+CLUSTERS, BUCKETS, SECRETS = "dataproc_cluster", "storage_bucket", "secret_manager_secret"
 WRITES = {"POST", "PUT", "PATCH", "DELETE"}
 _SERVICES = {POLICIES: "autoscalingPolicies", TEMPLATES: "workflowTemplates", CLUSTERS: "clusters"}
 
@@ -65,8 +65,18 @@ def bucket(name: str = "data-of-tests", age: int = 7) -> dict[str, Any]:
     }
 
 
-MAKERS = {POLICIES: policy, TEMPLATES: template, CLUSTERS: cluster, BUCKETS: bucket}
-CHANGED = {POLICIES: 9, TEMPLATES: "friday", CLUSTERS: 5, BUCKETS: 30}
+def secret(name: str = "keytab", topic: str = "first") -> dict[str, Any]:
+    """A secret in one region that says when it changes."""
+    return {
+        "name": name,
+        "replication": {"userManaged": {"replicas": [{"location": REGION}]}},
+        "topics": [{"name": f"projects/{PROJECT}/topics/{topic}"}],
+    }
+
+
+MAKERS = {POLICIES: policy, TEMPLATES: template, CLUSTERS: cluster, BUCKETS: bucket, SECRETS: secret}
+CHANGED = {POLICIES: 9, TEMPLATES: "friday", CLUSTERS: 5, BUCKETS: 30, SECRETS: "second"}
+_SECRETS = f"https://secretmanager.googleapis.com/v1/projects/{PROJECT}/secrets"
 
 
 @dataclass
@@ -112,6 +122,9 @@ class Resources:
         if kind == BUCKETS:
             answer = self.google.call("GET", f"{STORAGE}/storage/v1/b", params={"project": PROJECT}).json()
             return {one["name"]: one for one in answer.get("items", [])}
+        if kind == SECRETS:
+            answer = self.google.call("GET", _SECRETS).json()
+            return {one["name"].rpartition("/")[2]: one for one in answer.get("secrets", [])}
         answer = self.google.get(_SERVICES[kind])
         items = next((value for value in answer.values() if isinstance(value, list)), [])
         return {one.get("id") or one["clusterName"]: one for one in items}
@@ -120,12 +133,16 @@ class Resources:
         """Create something past the module, as a colleague would."""
         if kind == BUCKETS:
             self.google.call("POST", f"{STORAGE}/storage/v1/b", params={"project": PROJECT}, json=body)
+        elif kind == SECRETS:
+            stated = {field: value for field, value in body.items() if field != "name"}
+            self.google.call("POST", _SECRETS, params={"secretId": body["name"]}, json=stated)
         else:
             self.google.post(_SERVICES[kind], {**body, **({"projectId": PROJECT} if kind == CLUSTERS else {})})
 
     def delete_outside(self, kind: str, name: str) -> None:
         """Delete something past the module."""
-        root = f"{STORAGE}/storage/v1/b" if kind == BUCKETS else f"{DATAPROC}/{_SERVICES[kind]}"
+        roots = {BUCKETS: f"{STORAGE}/storage/v1/b", SECRETS: _SECRETS}
+        root = roots.get(kind) or f"{DATAPROC}/{_SERVICES[kind]}"
         self.google.call("DELETE", f"{root}/{name}")
 
     def calls(self) -> list[tuple[str, str]]:

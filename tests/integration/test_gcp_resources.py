@@ -14,6 +14,7 @@ from tests.integration.resources_support import (
     CLUSTERS,
     MAKERS,
     POLICIES,
+    SECRETS,
     TEMPLATES,
     Resources,
     bucket,
@@ -28,6 +29,7 @@ LISTS = {
     TEMPLATES: "dataproc.projects.regions.workflowTemplates.list",
     CLUSTERS: "dataproc.projects.regions.clusters.list",
     BUCKETS: "storage.buckets.list",
+    SECRETS: "secretmanager.projects.secrets.list",
 }
 ALL_KINDS = pytest.mark.parametrize("kind", sorted(MAKERS))
 
@@ -90,7 +92,7 @@ def test_an_existing_resource_is_adopted_and_said_so(resources: Resources, kind:
     assert resources.actions(kind, [wanted]) == ["none"]
 
 
-@pytest.mark.parametrize("kind", [POLICIES, TEMPLATES, BUCKETS])
+@pytest.mark.parametrize("kind", [POLICIES, TEMPLATES, BUCKETS, SECRETS])
 def test_purge_deletes_only_what_is_ours(resources: Resources, kind: str) -> None:
     make = MAKERS[kind]
     ours = {"managed-by": "dataplatform-compute", "environment": "dev"}

@@ -21,6 +21,7 @@ from tests.integration.resources_support import (
     CLUSTERS,
     MAKERS,
     POLICIES,
+    SECRETS,
     TEMPLATES,
     Resources,
     cluster,
@@ -34,6 +35,7 @@ METHODS = {
     TEMPLATES: "dataproc.projects.regions.workflowTemplates",
     CLUSTERS: "dataproc.projects.regions.clusters",
     BUCKETS: "storage.buckets",
+    SECRETS: "secretmanager.projects.secrets",
 }
 QUICK_KINDS = pytest.mark.parametrize("kind", [POLICIES, TEMPLATES, BUCKETS])
 PASSING = pytest.mark.parametrize(
@@ -80,6 +82,15 @@ def test_a_lost_answer_to_a_creation_is_no_conflict(resources: Resources, kind: 
     assert [one["action"] for one in result["results"]] == ["create"]
     resources.heal()
     assert resources.actions(kind, [wanted]) == ["none"]
+
+
+def test_a_lost_answer_to_an_update_under_an_etag_is_no_lost_race(resources: Resources) -> None:
+    """The repeated request has an outdated etag, which Secret Manager calls a failed precondition."""
+    resources.actions(SECRETS, [MAKERS[SECRETS]("first-one")])
+    resources.fault(f"{METHODS[SECRETS]}.patch", kind="truncate", count=1)
+    wanted = MAKERS[SECRETS]("first-one", CHANGED[SECRETS])
+    assert resources.actions(SECRETS, [wanted]) == ["update"]
+    assert resources.actions(SECRETS, [wanted]) == ["none"]
 
 
 @pytest.mark.parametrize(

@@ -209,6 +209,23 @@ def test_rclone_sync(localcloud: LocalCloud, bucket: str, tmp_path: Path) -> Non
     assert read_tree(tmp_path / "back") == files
 
 
+def test_gcloud_secrets(localcloud: LocalCloud, gcloud: Callable[..., str], tmp_path: Path) -> None:
+    payload = tmp_path / "payload"
+    payload.write_bytes(b"\x05\x02\x00\xff")
+    gcloud("secrets", "create", "by-gcloud", "--replication-policy=user-managed", f"--locations={REGION}")
+    gcloud("secrets", "versions", "add", "by-gcloud", f"--data-file={payload}")
+    read = tmp_path / "read"
+    gcloud("secrets", "versions", "access", "latest", "--secret=by-gcloud", f"--out-file={read}")
+    assert read.read_bytes() == payload.read_bytes()
+    grant = ("--member=user:ada@example.com", "--role=roles/secretmanager.secretAccessor", "--format=json")
+    policy = json.loads(gcloud("secrets", "add-iam-policy-binding", "by-gcloud", *grant))
+    assert policy["bindings"][0]["members"] == ["user:ada@example.com"]
+    gcloud("secrets", "versions", "disable", "1", "--secret=by-gcloud")
+    refused = localcloud.run(*["gcloud", "secrets", "versions", "access", "1", "--secret=by-gcloud"], check=False)
+    assert refused.returncode != 0
+    assert "is in DISABLED state" in refused.stderr
+
+
 def test_google_cloud_dataproc_over_rest(localcloud: LocalCloud, bucket: str) -> None:
     output = in_client(
         localcloud,

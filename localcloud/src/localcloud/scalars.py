@@ -100,14 +100,15 @@ def _datetime(value: Any, _style: str) -> str:
 def _bytes(value: Any, _style: str) -> str:
     if not isinstance(value, str):
         raise RefusedError
-    # Both alphabets are accepted, with or without padding.
+    # Both alphabets are accepted, with or without padding; services get what Python's decoder knows.
     plain = value.rstrip("=").replace("-", "+").replace("_", "/")
+    padded = plain + "=" * (-len(plain) % 4)
     try:
-        base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
+        base64.b64decode(padded, validate=True)
     except binascii.Error:
         rendered = json.dumps(value, ensure_ascii=False)
         raise RefusedError(f"(TYPE_BYTES), Base64 decoding failed for {rendered}") from None
-    return value
+    return padded
 
 
 _CONVERTERS: dict[str, Converter] = {

@@ -37,6 +37,11 @@ options:
       - File on this machine with the account's keys, in place of a password.
       - Without it, the variable E(IPA_KEYTAB) is used.
     type: path
+  ticket_cache:
+    description:
+      - A ticket cache on this machine with a ticket of the account, such as V(FILE:/tmp/krb5cc_0), in place of a
+        password. The task gets no ticket of its own then, and leaves this one.
+    type: str
   ca_path:
     description: File with the certificate authority of the server.
     type: path
@@ -64,5 +69,5 @@ notes:
 requirements:
   - requests >= 2.32
   - tenacity >= 8.2
-  - krb5-user (kinit) and curl, where O(keytab) is used
+  - krb5-user (kinit, klist) and curl, where O(keytab) or O(ticket_cache) is used
 """

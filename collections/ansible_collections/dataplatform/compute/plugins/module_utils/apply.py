@@ -21,7 +21,7 @@ from ansible_collections.dataplatform.compute.plugins.module_utils.errors import
     OperationTimeoutError,
     PreconditionFailedError,
 )
-from ansible_collections.dataplatform.compute.plugins.module_utils.kinds.base import Call, Scope
+from ansible_collections.dataplatform.compute.plugins.module_utils.kinds.base import Call, Kind, Scope
 from ansible_collections.dataplatform.compute.plugins.module_utils.plan import (
     CREATE,
     DELETE,
@@ -196,7 +196,7 @@ class Applier:
         except NotFoundError as error:
             raise ComputeError(f"somebody else deleted {item.id} in the meantime. Run again to create it") from error
         except GoogleApiError as error:
-            if not _lost_race(error):
+            if not _lost_race(item.kind, error):
                 raise
             return self._after_lost_race(item, error)
         note = self._finish(item, "update", answer, wait=self._wait)
@@ -246,6 +246,6 @@ class Applier:
             raise ComputeError(f"{item.id} ended in the state {state}: {item.kind.state_detail(seen)}")
 
 
-def _lost_race(error: GoogleApiError) -> bool:
-    # FAILED_PRECONDITION is no sign of a race: Dataproc also answers it to what the state of a cluster forbids.
-    return isinstance(error, (ConflictError, PreconditionFailedError)) or error.status == "ABORTED"
+def _lost_race(kind: Kind, error: GoogleApiError) -> bool:
+    # FAILED_PRECONDITION alone is no sign of a race: Dataproc answers it to what the state of a cluster forbids.
+    return isinstance(error, (ConflictError, PreconditionFailedError)) or error.status == kind.outdated_status

@@ -73,5 +73,6 @@ def _lookup(value: Any, path: Path) -> Any:
 
 def still_differs(kind: Kind, target: dict[str, Any], live: dict[str, Any]) -> list[str]:
     """Return what differs between a target and Google's answer, as lines for a message."""
-    normalised = kind.schema.normalise(live)
+    # Users write the last part of Google's name.
+    normalised = {**kind.schema.normalise(live), kind.id_field: kind.live_id(live)}
     return [str(change) for change in compare(kind, target, normalised).changes]

@@ -16,6 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.dataplatform.compute.plugins.module_utils import (
+    inventory_rules_principals as principals,
+)
+from ansible_collections.dataplatform.compute.plugins.module_utils import (
     inventory_rules_queues as queues,
 )
 from ansible_collections.dataplatform.compute.plugins.module_utils import (
@@ -46,6 +49,7 @@ _RULES: tuple[tuple[Rule, tuple[str, ...]], ...] = (
     (topology.check_key_location, ("platform_kms_key", "gcp_region")),
     (topology.check_zones, ("platform_cluster_templates", "gcp_region")),
     (topology.check_buckets_differ, ("platform_buckets",)),
+    (principals.check_ticket_has_an_owner, ("platform_kerberos", "platform_job_account")),
     (sizes.check_nodes, ("platform_sizes",)),
     (sizes.check_worker_fits_nodes, ("platform_sizes",)),
     (sizes.check_user_limit, ("platform_sizes",)),

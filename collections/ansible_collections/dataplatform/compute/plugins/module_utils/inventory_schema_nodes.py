@@ -14,6 +14,9 @@ from ansible_collections.dataplatform.compute.plugins.module_utils.inventory_sch
 )
 
 _HOST = text(r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$", "expected a host name or an IPv4 address")
+_KDC = text(
+    r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?$", "expected a host name or an IPv4 address, or HOST:PORT"
+)
 _DOMAIN = text(r"^[a-z0-9-]+(\.[a-z0-9-]+)+$", "expected a domain such as corp.internal")
 _ACCOUNT = text(r"^[a-z_][a-z0-9_-]{0,31}$", "expected the name of an account on the nodes")
 _SHA256 = text(r"^[0-9a-f]{64}$", "expected a SHA-256: 64 of 0-9 and a-f")
@@ -44,7 +47,7 @@ NODE_FACTS: dict[str, dict[str, Any]] = {
             {
                 "realm": text(r"^[A-Z0-9-]+(\.[A-Z0-9-]+)*$", "expected a realm in capitals, such as CORP.INTERNAL"),
                 "domain": _DOMAIN,
-                "kdcs": {"type": "array", "minItems": 1, "items": _HOST},
+                "kdcs": {"type": "array", "minItems": 1, "items": _KDC, "uniqueItems": True},
                 "ipa_server": _HOST,
             }
         )

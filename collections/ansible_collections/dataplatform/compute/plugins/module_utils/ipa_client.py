@@ -37,6 +37,7 @@ _REJECTIONS = {
     "user-locked": "the account is locked",
 }
 
+_WAYS_TO_LOG_IN = ["password", "keytab", "ticket_cache"]
 # Names of options and variables are those of community.general's modules for FreeIPA, where those have them.
 IPA_ARGUMENTS: dict[str, dict[str, Any]] = {
     "server": {"type": "str", "required": True, "fallback": (env_fallback, ["IPA_HOST"])},
@@ -44,14 +45,15 @@ IPA_ARGUMENTS: dict[str, dict[str, Any]] = {
     "user": {"type": "str", "default": "admin", "fallback": (env_fallback, ["IPA_USER"])},
     "password": {"type": "str", "no_log": True, "fallback": (env_fallback, ["IPA_PASS"])},
     "keytab": {"type": "path", "fallback": (env_fallback, ["IPA_KEYTAB"])},
+    "ticket_cache": {"type": "str"},
     "ca_path": {"type": "path", "default": "/etc/ipa/ca.crt"},
     "kdcs": {"type": "list", "elements": "str", "default": []},
     "https_port": {"type": "int", "default": 443},
     "timeout": {"type": "float", "default": 30.0},
 }
 IPA_CONSTRAINTS: dict[str, Any] = {
-    "mutually_exclusive": [["password", "keytab"]],
-    "required_one_of": [["password", "keytab"]],
+    "mutually_exclusive": [_WAYS_TO_LOG_IN],
+    "required_one_of": [_WAYS_TO_LOG_IN],
 }
 
 
@@ -84,7 +86,9 @@ class IpaClient:
     def __init__(self, params: dict[str, Any], retry: RetryPolicy | None = None) -> None:
         require_libraries()
         problems = (
-            [] if params["password"] or params["keytab"] else ["password and keytab are both empty, expected one"]
+            []
+            if any(params[option] for option in _WAYS_TO_LOG_IN)
+            else [f"{', '.join(_WAYS_TO_LOG_IN)} are all empty, expected one"]
         )
         for option in ("ca_path", "keytab"):
             if params[option] and not Path(params[option]).is_file():
@@ -147,10 +151,10 @@ class IpaClient:
         return closest_match(principal, [entry["krbprincipalname"][0] for entry in found])
 
     def _log_in(self) -> None:
-        if self._params["keytab"]:
-            self._log_in_with_ticket()
-        else:
+        if self._params["password"]:
             self._log_in_with_password()
+        else:
+            self._log_in_with_ticket()
         self._logged_in = True
 
     def _log_in_with_password(self) -> None:

@@ -75,8 +75,9 @@ def run(params: dict[str, Any], _client: None, reporter: Reporter) -> dict[str, 
     with ticket(params) as login:
         for step in steps:
             makes = step.make and not reporter.check_mode
-            result: dict[str, Any] = {"principal": step.principal, "action": step.action}
-            if step.read or makes:
+            result: dict[str, Any] = {"principal": step.principal, "action": step.action, "keytab_base64": None}
+            # Where new keys would be made, the current ones are not what a run would return.
+            if makes or not step.make:
                 file = login.directory / "keytab"
                 _get(login, params, step, file, makes=makes)
                 result |= _content(file)

@@ -19,7 +19,7 @@ from ansible_collections.dataplatform.compute.plugins.module_utils.ipa_names imp
 
 TOOL_SECONDS = 60.0
 # Debian's packages; where a controller's system has others, the program's name says enough.
-_PACKAGES = {"kinit": "krb5-user", "ipa-getkeytab": "freeipa-client", "curl": "curl"}
+_PACKAGES = {"kinit": "krb5-user", "klist": "krb5-user", "ipa-getkeytab": "freeipa-client", "curl": "curl"}
 # What kinit says, and what it means for the reader.
 _HINTS = {
     "Cannot contact any KDC": "No KDC answers: is it up, and does the network let this machine reach its port 88?",
@@ -86,19 +86,30 @@ def run_tool(
 def ticket(params: dict[str, Any]) -> Iterator[Ticket]:
     """Log in as ``user`` of ``realm``, with the ``password`` or the ``keytab`` of the task's options.
 
-    The password reaches kinit by its standard input only. Nothing is left of what was written, also after an error.
+    A ``ticket_cache`` has a ticket already, which is used and left. The password reaches kinit by its standard input
+    only. Nothing is left of what was written, also after an error.
     """
     directory = Path(tempfile.mkdtemp(prefix="ipa-"))
     try:
         environment = {name: value for name, value in os.environ.items() if name != "IPA_PASS"}
-        environment |= {"LC_ALL": "C", "KRB5CCNAME": f"FILE:{directory}/ticket"}
+        environment |= {"LC_ALL": "C", "KRB5CCNAME": params["ticket_cache"] or f"FILE:{directory}/ticket"}
         if params["kdcs"]:
             (directory / "krb5.conf").write_text(krb5_conf(params["realm"], params["kdcs"]))
             environment["KRB5_CONFIG"] = str(directory / "krb5.conf")
-        _kinit(params, environment)
+        if params["ticket_cache"]:
+            _require_ticket(params, environment)
+        else:
+            _kinit(params, environment)
         yield Ticket(directory, environment)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def _require_ticket(params: dict[str, Any], environment: dict[str, str]) -> None:
+    # It says nothing: there is a ticket that has not expired, or there is none.
+    if run_tool(["klist", "-s"], environment).code:
+        account = f"{params['user']}@{params['realm']}"
+        raise KerberosError(f"no valid ticket in ticket_cache {params['ticket_cache']!r}. Get one: kinit {account}")
 
 
 def _kinit(params: dict[str, Any], environment: dict[str, str]) -> None:

@@ -36,12 +36,16 @@ def list_live(client: GoogleClient, kind: Kind, scope: Scope) -> dict[str, dict[
 def run(params: dict[str, Any], client: GoogleClient, reporter: Reporter) -> dict[str, Any]:
     """Bring the resources of one kind into the desired state; in check mode only say what would be done."""
     kind = KINDS[params["kind"]]
-    ownership = {str(key): str(value) for key, value in plain(params["ownership_labels"] or {}).items()}
+    labels = params["ownership_labels"] if kind.labelled else None
+    ownership = {str(key): str(value) for key, value in plain(labels or {}).items()}
     present = params["state"] == "present"
     _check_options(params, ownership)
     desired = check_desired(kind, params["resources"], ownership, required=present)
     options = PlanOptions(ownership, params["adopt"], params["allow_replace"])
     scope = Scope(client.project, client.region if kind.regional else "")
+    misplaced = [problem for problem in (kind.wrong_scope(scope, one) for one in desired) if problem]
+    if misplaced:
+        raise ValidationError(misplaced, f"resources of kind {kind.name}")
     live = list_live(client, kind, scope) if desired or params["purge"] else {}
     if present:
         items = plan_present(kind, desired, live, options, purge=params["purge"])
@@ -60,7 +64,9 @@ def _check_options(params: dict[str, Any], ownership: dict[str, str]) -> None:
     problems = []
     if params["purge"] and params["state"] != "present":
         problems.append("purge is true and state is 'absent'; expected purge with state 'present' only")
-    if params["purge"] and not ownership:
+    if not KINDS[params["kind"]].labelled:
+        problems += _unlabelled_problems(params)
+    elif params["purge"] and not ownership:
         problems.append("purge is true and ownership_labels is empty; expected labels, else everything would go")
     if params["concurrency"] < 1:
         problems.append(f"concurrency is {params['concurrency']}; expected at least 1")
@@ -68,6 +74,19 @@ def _check_options(params: dict[str, Any], ownership: dict[str, str]) -> None:
         problems.append(f"wait_timeout is {params['wait_timeout']:g}; expected seconds above 0")
     if problems:
         raise ValidationError(problems, "the options of gcp_resources")
+
+
+def _unlabelled_problems(params: dict[str, Any]) -> list[str]:
+    """Nothing tells ours from others' where there are no labels: what goes is listed, and said to go."""
+    kind = params["kind"]
+    problems = []
+    if params["purge"]:
+        problems.append(f"purge is true, but a {kind} has no labels that say whose it is; list those that shall go")
+    if params["state"] == "absent" and params["adopt"] != "always":
+        problems.append(
+            f"state is 'absent', but a {kind} has no labels that say whose it is. Set adopt: always to delete it"
+        )
+    return problems
 
 
 def _result(outcomes: list[Outcome]) -> dict[str, Any]:

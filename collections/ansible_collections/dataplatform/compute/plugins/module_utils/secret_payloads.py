@@ -29,10 +29,13 @@ HIDDEN = "(not shown)"
 
 @dataclass(frozen=True)
 class WantedPayload:
-    """What one secret shall hold; ``keys`` are the entries of a keytab, None where bytes are compared."""
+    """What one secret shall hold; ``keys`` are the entries of a keytab, None where bytes are compared.
+
+    ``data`` is None in check mode for what only a run would make; it is the same as nothing that is there.
+    """
 
     secret: str
-    data: bytes = field(repr=False)
+    data: bytes | None = field(repr=False)
     keys: tuple[KeytabEntry, ...] | None = field(default=None, repr=False)
 
     def equals(self, live: bytes) -> bool:
@@ -40,7 +43,7 @@ class WantedPayload:
 
         A keytab may hold older keys of the same principals beside the wanted ones; what is no keytab serves as none.
         """
-        if self.keys is None:
+        if self.keys is None or self.data is None:
             return live == self.data
         try:
             return serves_as(parse_keytab(live), self.keys)
@@ -48,8 +51,13 @@ class WantedPayload:
             return False
 
 
-def check_payloads(versions: list[dict[str, Any]], compare: str) -> list[WantedPayload]:
-    """Return the payloads in the order given; raises ValidationError with every problem, none of which shows bytes."""
+def check_payloads(
+    versions: list[dict[str, Any]], compare: str, *, may_be_unknown: bool = False
+) -> list[WantedPayload]:
+    """Return the payloads in the order given; raises ValidationError with every problem, none of which shows bytes.
+
+    ``may_be_unknown``: a payload of None is not made yet, as in check mode.
+    """
     problems: list[str] = []
     wanted: list[WantedPayload] = []
     positions: dict[str, int] = {}
@@ -63,6 +71,9 @@ def check_payloads(versions: list[dict[str, Any]], compare: str) -> list[WantedP
         if secret in positions:
             problems.append(f"{where}: secret '{secret}' is listed already by versions[{positions[secret]}]")
         positions.setdefault(secret, position)
+        if version["payload_base64"] is None and may_be_unknown:
+            wanted.append(WantedPayload(secret, None))
+            continue
         try:
             data = _decoded(version["payload_base64"])
             keys = _keys(data) if compare == KEYTAB else None
@@ -87,7 +98,9 @@ def shown(data: bytes | None, compare: str) -> Any:
         return f"no keytab: {problem}"
 
 
-def _decoded(text: str) -> bytes:
+def _decoded(text: str | None) -> bytes:
+    if text is None:
+        raise ValueError("is missing; only in check mode it may be unknown yet")
     try:
         # Line ends, which `base64` writes, mean nothing.
         data = base64.b64decode("".join(text.split()), validate=True)

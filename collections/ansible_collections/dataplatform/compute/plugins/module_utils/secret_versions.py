@@ -154,7 +154,7 @@ def run(params: dict[str, Any], client: GoogleClient, reporter: Reporter) -> dic
     """Give every secret a version with its payload, unless the latest one has it already."""
     ageing = Ageing(params["disable_previous_after"], params["destroy_previous_after"])
     ageing.check()
-    wanted = check_payloads(plain(params["versions"]), params["compare"])
+    wanted = check_payloads(plain(params["versions"]), params["compare"], may_be_unknown=reporter.check_mode)
     converger = Converger(client, ageing, params["compare"], reporter)
     with ThreadPoolExecutor(max_workers=_CONCURRENCY) as pool:
         outcomes = list(pool.map(converger.converge, wanted))
@@ -202,7 +202,7 @@ DEFINITION = TaskDefinition(
                 "required": True,
                 "options": {
                     "secret": {"type": "str", "required": True, "no_log": False},
-                    "payload_base64": {"type": "str", "required": True, "no_log": True},
+                    "payload_base64": {"type": "str", "no_log": True},
                 },
             },
             "compare": {"type": "str", "choices": [BYTES, KEYTAB], "default": BYTES},

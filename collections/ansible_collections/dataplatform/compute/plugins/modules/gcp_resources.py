@@ -23,16 +23,22 @@ options:
       - dataproc_autoscaling_policy
       - dataproc_cluster
       - dataproc_workflow_template
+      - iam_service_account
+      - secret_manager_secret
       - storage_bucket
   resources:
     description:
-      - The resources, with the fields of Google's REST API (C(AutoscalingPolicy), C(WorkflowTemplate), C(Cluster) and
-        C(Bucket)). The id is C(id), C(id), C(clusterName) and C(name).
+      - The resources, with the fields of Google's REST API (C(AutoscalingPolicy), C(WorkflowTemplate), C(Cluster),
+        C(ServiceAccount), C(Secret) and C(Bucket)). The id is C(id), C(id), C(clusterName), C(email), C(name) and
+        C(name).
+      - A secret is only what holds versions; M(dataplatform.compute.secret_versions) adds those. Its replication
+        cannot be changed.
       - A field with the value C(null) shall not be set.
       - For autoscaling policies and workflow templates what is stated is the whole truth. A live field that is not
         stated is removed, except those that Google fills in (such as C(basicAlgorithm.cooldownPeriod)).
-      - For clusters and buckets only stated fields are compared, because Google fills in most of the others. Lists
-        are compared as a whole, and so are C(labels), C(lifecycle) and C(cors) of a bucket.
+      - For all other kinds only stated fields are compared, because Google fills in most of the others. Lists are
+        compared as a whole, and so are C(labels), C(lifecycle) and C(cors) of a bucket, C(annotations) and
+        C(replication) of a secret.
       - Labels that are stated are the whole truth too, except those that Google adds (C(goog-*)). Where no labels are
         stated, the live ones stay and only O(ownership_labels) are added.
       - Never a difference are what only Google writes, a short name against the URL it stands for, an absent field
@@ -61,6 +67,7 @@ options:
     description:
       - Labels that mark what belongs to this play. They are added to every resource.
       - An existing resource without them is adopted, and the result says so; see O(adopt).
+      - Service accounts have no labels. They are never purged, and O(state=absent) needs O(adopt=always).
     type: dict
     default:
       managed-by: dataplatform-compute
@@ -101,8 +108,8 @@ extends_documentation_fragment:
 notes:
   - When some changes fail, the others are finished first. The task then fails, says what was done and what was not,
     and a repeated run continues.
-  - Workflow templates and buckets are written under a precondition, so that a change by somebody else in the meantime
-    is an error and not lost. Autoscaling policies have none; the last writer wins.
+  - Workflow templates, secrets and buckets are written under a precondition, so that a change by somebody else in the
+    meantime is an error and not lost. Autoscaling policies and service accounts have none; the last writer wins.
 author:
   - Data Platform Compute contributors (@dataplatform)
 """
@@ -158,6 +165,27 @@ EXAMPLES = r"""
           - stepId: run
             pysparkJob:
               mainPythonFileUri: gs://example-project-artifacts/flights_etl.py
+
+- name: Keep a secret in one region, under a key of its own
+  dataplatform.compute.gcp_resources:
+    project: example-project
+    kind: secret_manager_secret
+    resources:
+      - name: keytab-etl-dev
+        replication:
+          userManaged:
+            replicas:
+              - location: europe-west1
+                customerManagedEncryption:
+                  kmsKeyName: projects/example-project/locations/europe-west1/keyRings/data/cryptoKeys/secrets
+
+- name: Keep the account that nodes run as
+  dataplatform.compute.gcp_resources:
+    project: example-project
+    kind: iam_service_account
+    resources:
+      - email: dataproc-node@example-project.iam.gserviceaccount.com
+        displayName: Nodes of Dataproc clusters
 
 - name: Delete clusters of ours
   dataplatform.compute.gcp_resources:

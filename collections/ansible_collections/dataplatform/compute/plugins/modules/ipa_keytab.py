@@ -19,7 +19,7 @@ extends_documentation_fragment:
   - dataplatform.compute.common.attributes
 attributes:
   check_mode:
-    details: Reads the current keys, and makes none; a service that does not exist counts as one that would be made.
+    details: Reads the keys that would stay, and makes none. A service that does not exist counts as one to be made.
   diff_mode:
     support: none
     details: Keys are not shown.
@@ -95,7 +95,7 @@ results:
       elements: int
       sample: [3]
     keytab_base64:
-      description: The keytab. Secret. Not there in check mode for a service without keys.
+      description: The keytab. Secret. Null in check mode where keys would be made.
       type: str
       sample: BQI=
 """

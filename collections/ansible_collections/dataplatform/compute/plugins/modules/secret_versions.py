@@ -26,9 +26,11 @@ options:
         type: str
         required: true
       payload_base64:
-        description: The payload in base64, at most 64 KiB of bytes. It is never logged.
+        description:
+          - The payload in base64, at most 64 KiB of bytes. It is never logged.
+          - It must be there, except in check mode, where null stands for one that only a run makes, and that differs
+            from whatever is there.
         type: str
-        required: true
   compare:
     description:
       - What makes two payloads the same.

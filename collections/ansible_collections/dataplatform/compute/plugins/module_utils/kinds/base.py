@@ -41,6 +41,10 @@ def _nothing_ignored(_desired: dict[str, Any]) -> frozenset[str]:
     return frozenset()
 
 
+def _any_scope(_scope: Scope, _identifier: str) -> str:
+    return ""
+
+
 def _no_state(_live: dict[str, Any]) -> str:
     return ""
 
@@ -55,6 +59,9 @@ class Kind:
     ``server_defaults``. Otherwise only stated fields are compared, except below ``strict_paths``.
     ``updatable`` holds the paths that can change in place (None: all); ``updates`` names how: ``put`` (whole body),
     ``mask`` (PATCH with updateMask) or ``merge`` (PATCH with the changed fields).
+    ``labelled``: whether labels mark what is ours; where they cannot, nothing is purged, and deleted only with
+    ``adopt: always``. ``outdated_status`` is what Google answers, beside 409 and 412, to an update of something that
+    changed since it was read. ``wrong_scope`` says why an id cannot be in a scope.
     """
 
     name: str
@@ -79,11 +86,14 @@ class Kind:
     case_insensitive: frozenset[str] = frozenset()
     aliases: dict[str, Callable[[Any, Any], bool]] = field(default_factory=dict)
     updatable: frozenset[str] | None = None
+    labelled: bool = True
+    outdated_status: str = "ABORTED"
     replaceable: bool = False
     long_running: bool = False
     operations_url: str = ""
     ignored: Callable[[dict[str, Any]], frozenset[str]] = _nothing_ignored
     checks: Callable[[dict[str, Any]], list[str]] = _no_problems
+    wrong_scope: Callable[[Scope, str], str] = _any_scope
     state: Callable[[dict[str, Any]], str] = _no_state
     state_detail: Callable[[dict[str, Any]], str] = _no_state
 

@@ -9,10 +9,19 @@ from ansible_collections.dataplatform.compute.plugins.module_utils.kinds import 
     dataproc_autoscaling_policy,
     dataproc_cluster,
     dataproc_workflow_template,
+    iam_service_account,
+    secret_manager_secret,
     storage_bucket,
 )
 from ansible_collections.dataplatform.compute.plugins.module_utils.kinds.base import Kind
 
-_MODULES = (dataproc_autoscaling_policy, dataproc_cluster, dataproc_workflow_template, storage_bucket)
+_MODULES = (
+    dataproc_autoscaling_policy,
+    dataproc_cluster,
+    dataproc_workflow_template,
+    iam_service_account,
+    secret_manager_secret,
+    storage_bucket,
+)
 
 KINDS: dict[str, Kind] = {module.KIND.name: module.KIND for module in _MODULES}

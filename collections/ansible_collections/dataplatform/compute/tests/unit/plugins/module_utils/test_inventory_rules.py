@@ -91,6 +91,8 @@ CASES = [
     ("platform_nfs/mounts", [], "platform_nfs.mounts", "at least one", ""),
     ("platform_accounts/yarn/uid", 0, "platform_accounts.yarn.uid", "1 to 60000", ""),
     ("platform_kerberos/realm", "corp.internal", "platform_kerberos.realm", "in capitals", ""),
+    ("platform_kerberos/kdcs", ["ipa.corp.internal:port"], "platform_kerberos.kdcs[0]", "or HOST:PORT", ""),
+    ("platform_job_account", None, "platform_job_account", "because platform_kerberos is set", ""),
     ("platform_kerberos/kdc", ["ipa"], "platform_kerberos.kdc", "unknown key", "kdcs"),
     ("platform_environment_pin", {"lock_sha256": "x"}, "platform_environment_pin.lock_sha256", "SHA-256", ""),
     # Structure

@@ -75,6 +75,67 @@ def test_bucket_patch_holds_only_what_differs_under_its_metageneration():
     assert (call.method, call.params) == ("PATCH", {"ifMetagenerationMatch": "5"})
 
 
+def test_secret_patch_holds_whole_fields_under_its_etag():
+    kind = KINDS["secret_manager_secret"]
+    desired = {"name": "keytab", "labels": {"team": "x", "stage": "dev"}, "annotations": {}}
+    live = {"name": "keytab", "labels": {"team": "y", "stage": "dev"}, "annotations": {"old": "1"}, "etag": '"7"'}
+    changed = paths(kind, desired, live)
+    call = kind.update_call(SCOPE, "keytab", update_body(kind, desired, live, changed), live, changed)
+    assert call.method == "PATCH"
+    assert call.params == {"updateMask": "annotations,labels"}
+    assert call.json == {"labels": {"team": "x", "stage": "dev"}, "annotations": {}, "etag": '"7"'}
+    assert kind.delete_call(SCOPE, "keytab", live).params == {"etag": '"7"'}
+
+
+@pytest.mark.parametrize(
+    ("desired", "live"),
+    [
+        ({"automatic": {}}, {"userManaged": {"replicas": [{"location": "europe-west1"}]}}),
+        ({"userManaged": {"replicas": [{"location": "europe-west1"}]}}, {"automatic": {}}),
+        (
+            {"userManaged": {"replicas": [{"location": "europe-west1"}]}},
+            {"userManaged": {"replicas": [{"location": "europe-west4"}]}},
+        ),
+    ],
+)
+def test_a_secret_stays_where_it_is(desired, live):
+    kind = KINDS["secret_manager_secret"]
+    changed = paths(kind, {"name": "keytab", "replication": desired}, {"name": "keytab", "replication": live})
+    assert changed
+    assert not any(kind.can_update(path) for path in changed)
+
+
+@pytest.mark.parametrize(
+    ("secret", "problem"),
+    [
+        ({"replication": {}}, "replication has nothing; expected either automatic or userManaged"),
+        ({"replication": {"automatic": {}, "userManaged": {"replicas": []}}}, "automatic and userManaged"),
+        ({"replication": {"userManaged": {"replicas": []}}}, "replicas is empty; expected at least one location"),
+        ({"replication": {"automatic": {}}, "ttl": "60s"}, "ttl is not managed, because Google does not show it"),
+    ],
+)
+def test_what_no_secret_can_be_is_refused(secret, problem):
+    [found] = KINDS["secret_manager_secret"].checks(secret)
+    assert problem in found
+
+
+def test_an_account_is_made_by_its_short_name_and_changed_under_a_mask():
+    kind = KINDS["iam_service_account"]
+    email = "dataproc-node@example-project.iam.gserviceaccount.com"
+    call = kind.create_call(SCOPE, email, {"email": email, "displayName": "Nodes"})
+    assert call.json == {"accountId": "dataproc-node", "serviceAccount": {"displayName": "Nodes"}}
+    call = kind.update_call(SCOPE, email, {"email": email, "description": "x"}, {}, [("description",)])
+    assert call.json == {"serviceAccount": {"description": "x"}, "updateMask": "description"}
+    assert call.url.endswith(f"/projects/example-project/serviceAccounts/{email}")
+
+
+def test_an_account_of_another_project_is_refused():
+    kind = KINDS["iam_service_account"]
+    assert kind.wrong_scope(SCOPE, "dataproc-node@example-project.iam.gserviceaccount.com") == ""
+    problem = kind.wrong_scope(SCOPE, "dataproc-node@other-project.iam.gserviceaccount.com")
+    assert "expected dataproc-node@example-project.iam.gserviceaccount.com in project example-project" in problem
+
+
 def test_cluster_patch_masks_what_changed():
     kind = KINDS["dataproc_cluster"]
     desired = {

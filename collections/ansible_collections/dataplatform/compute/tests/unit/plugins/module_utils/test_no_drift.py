@@ -38,7 +38,10 @@ def test_no_drift(kind_name, sent, answered):
     assert answered == before, "the planner must not change Google's answer"
 
 
-@pytest.mark.parametrize(("kind_name", "sent", "answered"), PAIRS)
+LABELLED = [pair for pair in PAIRS if KINDS[pair.values[0]].labelled]
+
+
+@pytest.mark.parametrize(("kind_name", "sent", "answered"), LABELLED)
 def test_one_changed_label_is_the_only_drift(kind_name, sent, answered):
     kind = KINDS[kind_name]
     desired = check_desired(kind, [{**sent, "labels": {**sent.get("labels", {}), "reviewed": "yes"}}], {})
