@@ -39,6 +39,7 @@ write_units() {
   local waiting final
   final=$(printf '%s\n' "${EXIT_CODES[@]}" | sort -n | grep -vx "${EXIT_CODES[unavailable]}" | paste -sd' ')
   # The directory is the account's, so that its programs find the ticket; "+" has root run the program all the same.
+  # When the unit is stopped, the program itself ends its children, and removes what they left.
   install_unit "${unit}.service" >/dev/null <<UNIT
 [Unit]
 Description=Ticket of ${principal}
@@ -54,6 +55,7 @@ RuntimeDirectoryMode=0700
 RuntimeDirectoryPreserve=yes
 ExecStart=+/bin/bash ${BUNDLE}/lib/service-ticket.sh ${account} ${principal} ${secret}
 TimeoutStartSec=300
+KillMode=mixed
 Restart=on-failure
 RestartSec=30
 RestartPreventExitStatus=${final}

@@ -61,7 +61,7 @@ fetch_keytab() {
   case ${HTTP_STATUS} in
     200) ;;
     400) fail refused "the latest version of ${secret} cannot be read, is it disabled or destroyed? ${problem}" ;;
-    404) fail not_found "${secret} has no version; publish the keytab of ${principal} with site.yml: ${problem}" ;;
+    404) fail not_found "${secret} has no version; publish the keytab of ${principal} (role service_principals): ${problem}" ;;
     401 | 403) fail not_permitted "this node's service account may not read ${secret}: ${problem}" ;;
     *) fail unavailable "${secret} answered ${problem}, expected 200" ;;
   esac
