@@ -8,7 +8,7 @@ import re
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -44,6 +44,8 @@ class Realm:
     address: str
     port: int
     ticket_life: str = "10h"
+    # What stands before the KDC's command line, to have it in another network.
+    entering: Sequence[str] = ()
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     @property
@@ -58,6 +60,11 @@ class Realm:
 
     def create(self) -> None:
         """Make the database."""
+        self.configure()
+        self._run("kdb5_util", "create", "-s", "-P", "master key of tests", "-r", self.name)
+
+    def configure(self) -> None:
+        """Write what tools, clients and the KDC read, again after another address is known."""
         self.directory.mkdir(parents=True, exist_ok=True)
         place = self.directory
         (place / "krb5.conf").write_text(
@@ -73,14 +80,13 @@ class Realm:
             f"  max_life = {self.ticket_life}\n"
             "  supported_enctypes = aes256-cts:normal aes128-cts:normal\n }\n"
         )
-        self._run("kdb5_util", "create", "-s", "-P", "master key of tests", "-r", self.name)
 
     def start(self, skew_seconds: int = 0) -> None:
         """Answer clients, ``skew_seconds`` ahead of this machine's clock; returns when it does."""
         environment = {**self.environment, **_clock(skew_seconds)}
         with (self.directory / "kdc.log").open("ab") as log:
             self._process = subprocess.Popen(
-                ["krb5kdc", "-n"], env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                [*self.entering, "krb5kdc", "-n"], env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
         deadline = time.monotonic() + 10
         while True:
