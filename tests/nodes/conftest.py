@@ -18,7 +18,7 @@ from tests.freeipa.realm import Realm
 from tests.freeipa.stand_in import missing as missing_for_a_realm
 from tests.integration.conftest import REPOSITORY, LocalCloud, run
 from tests.integration.google import Google
-from tests.integration.secrets_support import SECRETS, encoded
+from tests.integration.secrets_support import ACCOUNTS, SECRETS, encoded
 from tests.nodes.intranet import DOMAIN, KDC, REALM, Intranet, intranet, make_realm
 from tests.nodes.intranet import missing as missing_for_a_site
 from tests.nodes.one_node import OneNode, one_node, small_environment
@@ -43,7 +43,7 @@ FACTS: dict[str, Any] = {
 # What names the template `etl` of the environment `local` in the realm and in Secret Manager.
 PRINCIPAL = f"dask/etl-local.{DOMAIN}@{REALM}"
 SECRET_ID = "keytab-etl-local"  # noqa: S105  its name
-NODE_ACCOUNT = "serviceAccount:dataproc-node@local-project.iam.gserviceaccount.com"
+NODE_ACCOUNT = "dataproc-node@local-project.iam.gserviceaccount.com"
 NODES = ["nodes-m", "nodes-w-0", "nodes-w-1"]
 
 
@@ -118,7 +118,8 @@ def company_realm(nodes_cloud: LocalCloud, tmp_path_factory: pytest.TempPathFact
     google.call("POST", SECRETS, params={"secretId": SECRET_ID}, json={"replication": {"automatic": {}}})
     payload = {"payload": {"data": encoded(realm.keytab(PRINCIPAL))}}
     google.call("POST", f"{SECRETS}/{SECRET_ID}:addVersion", json=payload)
-    binding = {"role": "roles/secretmanager.secretAccessor", "members": [NODE_ACCOUNT]}
+    google.call("POST", ACCOUNTS, json={"accountId": NODE_ACCOUNT.partition("@")[0]}, allow=(409,))
+    binding = {"role": "roles/secretmanager.secretAccessor", "members": [f"serviceAccount:{NODE_ACCOUNT}"]}
     google.call("POST", f"{SECRETS}/{SECRET_ID}:setIamPolicy", json={"policy": {"bindings": [binding]}})
     return realm
 
