@@ -16,7 +16,7 @@ readonly TICKET=/run/service-principal/ticket
 # What is not a good keytab or ticket yet: in memory, and root's alone.
 readonly WORK=/run/service-principal-work
 # Kerberos accepts five minutes. Clients of MIT's library would hide the rest, the services they speak to would not.
-readonly LARGEST_SKEW_SECONDS=300 KINIT_SECONDS=60
+readonly LARGEST_SKEW_SECONDS=300 KINIT_SECONDS=30
 
 # keytab_problem FILE PRINCIPAL: why FILE is no keytab of this principal and no other, empty when it is.
 keytab_problem() {
