@@ -21,7 +21,7 @@ readonly PROGRAM
 # What exit codes say; init-actions/yarn_queues.py has the same.
 declare -grA EXIT_CODES=(
   [usage]=2 [no_metadata]=3 [refused]=4 [not_found]=5 [not_permitted]=6 [unavailable]=7 [not_writable]=8
-  [mount_failed]=9 [not_taken]=10 [disk_full]=11
+  [mount_failed]=9 [not_taken]=10 [disk_full]=11 [no_ticket]=12
 )
 
 STEP_STARTED=${EPOCHREALTIME/[.,]/}

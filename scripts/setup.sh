@@ -16,11 +16,13 @@ readonly cluster_python=3.11
 # generator of the tests). Then what a cluster of nodes is made of: containers (podman to nftables), their image
 # (debootstrap), the environment image (squashfs-tools, zstd), and a kernel that has NFS (user-mode-linux). freeipa-client
 # and krb5-user are what the module ipa_keytab runs; a real KDC with LDAP in front of it, known by a name of its own and
-# with a clock of its own (krb5-kdc to faketime), is what it is tested against. The rest is needed to install anything at all.
+# with a clock of its own (krb5-kdc to faketime), is what it is tested against, and a web site that asks for tickets (the last
+# two, without Debian's service) is what jobs are. The rest is needed to install anything at all.
 readonly debian_packages=(
   ca-certificates git make python3-venv rclone openjdk-17-jdk-headless maven
   podman runc netavark aardvark-dns conmon uidmap iptables nftables debootstrap squashfs-tools zstd user-mode-linux
   freeipa-client krb5-user krb5-kdc krb5-admin-server python3-gssapi python3-pyasn1-modules libnss-wrapper faketime
+  apache2-bin libapache2-mod-auth-gssapi
 )
 
 say() { echo "setup: $*"; }

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import socket
 import subprocess
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,6 +44,8 @@ class Realm:
     address: str
     port: int
     ticket_life: str = "10h"
+    # What stands before the KDC's command line, to have it in another network.
+    entering: Sequence[str] = ()
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     @property
@@ -56,6 +60,11 @@ class Realm:
 
     def create(self) -> None:
         """Make the database."""
+        self.configure()
+        self._run("kdb5_util", "create", "-s", "-P", "master key of tests", "-r", self.name)
+
+    def configure(self) -> None:
+        """Write what tools, clients and the KDC read, again after another address is known."""
         self.directory.mkdir(parents=True, exist_ok=True)
         place = self.directory
         (place / "krb5.conf").write_text(
@@ -71,14 +80,13 @@ class Realm:
             f"  max_life = {self.ticket_life}\n"
             "  supported_enctypes = aes256-cts:normal aes128-cts:normal\n }\n"
         )
-        self._run("kdb5_util", "create", "-s", "-P", "master key of tests", "-r", self.name)
 
     def start(self, skew_seconds: int = 0) -> None:
         """Answer clients, ``skew_seconds`` ahead of this machine's clock; returns when it does."""
-        clock = ["faketime", "-f", f"{skew_seconds:+d}s"] if skew_seconds else []
+        environment = {**self.environment, **_clock(skew_seconds)}
         with (self.directory / "kdc.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [*clock, "krb5kdc", "-n"], env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                [*self.entering, "krb5kdc", "-n"], env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
         deadline = time.monotonic() + 10
         while True:
@@ -110,16 +118,26 @@ class Realm:
         """The current keys, as ``ipa-getkeytab -r`` gets them; empty when there are none."""
         if self.version(principal) == 0:
             return []
-        keytab = self.directory / f"keys-{time.monotonic_ns()}.keytab"
-        try:
-            self.kadmin("ktadd", "-k", str(keytab), "-norandkey", principal)
+        with self._keytab(principal) as keytab:
             listing = self._run("klist", "-keK", str(keytab))
-        finally:
-            keytab.unlink(missing_ok=True)
         return [
             Key(int(version), _ENCTYPES[enctype], bytes.fromhex(value))
             for version, _principal, enctype, value in _KEY.findall(listing)
         ]
+
+    def keytab(self, *principals: str) -> bytes:
+        """A keytab with the current keys."""
+        with self._keytab(*principals) as keytab:
+            return keytab.read_bytes()
+
+    @contextlib.contextmanager
+    def _keytab(self, *principals: str) -> Iterator[Path]:
+        file = self.directory / f"keys-{time.monotonic_ns()}.keytab"
+        try:
+            self.kadmin("ktadd", "-k", str(file), "-norandkey", *principals)
+            yield file
+        finally:
+            file.unlink(missing_ok=True)
 
     def version(self, principal: str) -> int:
         """The number of the current keys; 0 when there are none."""
@@ -151,3 +169,12 @@ class Realm:
         if done.returncode:
             raise KerberosError(f"{command[0]}: {done.stdout.strip()}")
         return done.stdout
+
+
+def _clock(skew_seconds: int) -> dict[str, str]:
+    """What gives a process another clock; the command faketime would stay between it and who has to stop it."""
+    if not skew_seconds:
+        return {}
+    (library,) = Path("/usr/lib").glob("*/faketime/libfaketime.so.1")
+    preloaded = [str(library), *os.environ.get("LD_PRELOAD", "").split()]
+    return {"LD_PRELOAD": " ".join(preloaded), "FAKETIME": f"{skew_seconds:+d}s", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}

@@ -12,9 +12,15 @@ import pytest
 import testinfra
 
 from localcloud.hadoop import HadoopError
-from localcloud.podman.commands import CONFIGURATION, missing, podman
+from localcloud.podman.commands import CONFIGURATION, inspect, missing, podman
 from localcloud.podman.images import image_of
+from tests.freeipa.realm import Realm
+from tests.freeipa.stand_in import missing as missing_for_a_realm
 from tests.integration.conftest import REPOSITORY, LocalCloud, run
+from tests.integration.google import Google
+from tests.integration.secrets_support import ACCOUNTS, SECRETS, encoded
+from tests.nodes.intranet import DOMAIN, KDC, REALM, Intranet, intranet, make_realm
+from tests.nodes.intranet import missing as missing_for_a_site
 from tests.nodes.one_node import OneNode, one_node, small_environment
 from tests.yarn.jobs.cluster import Cluster, create_cluster, delete_cluster, running_cloud
 
@@ -32,7 +38,12 @@ FACTS: dict[str, Any] = {
         ],
     },
     "platform_job_account": "yarn",
+    "platform_kerberos": {"realm": REALM, "domain": DOMAIN, "kdcs": [KDC], "ipa_server": KDC},
 }
+# What names the template `etl` of the environment `local` in the realm and in Secret Manager.
+PRINCIPAL = f"dask/etl-local.{DOMAIN}@{REALM}"
+SECRET_ID = "keytab-etl-local"  # noqa: S105  its name
+NODE_ACCOUNT = "dataproc-node@local-project.iam.gserviceaccount.com"
 NODES = ["nodes-m", "nodes-w-0", "nodes-w-1"]
 
 
@@ -98,11 +109,36 @@ def playbook(cloud: LocalCloud, name: str, *variables: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def cluster(nodes_cloud: LocalCloud) -> Iterator[Cluster]:
-    """A master and two workers."""
+def company_realm(nodes_cloud: LocalCloud, tmp_path_factory: pytest.TempPathFactory) -> Realm:
+    """A realm with the template's principal, whose keytab is published; its KDC is not up."""
+    if problem := missing_for_a_realm() or missing_for_a_site():
+        pytest.skip(f"SKIPPED, needs a Kerberos realm of its own: {problem}")
+    realm = make_realm(tmp_path_factory.mktemp("company"), PRINCIPAL)
+    google = Google(nodes_cloud.environment)
+    google.call("POST", SECRETS, params={"secretId": SECRET_ID}, json={"replication": {"automatic": {}}})
+    payload = {"payload": {"data": encoded(realm.keytab(PRINCIPAL))}}
+    google.call("POST", f"{SECRETS}/{SECRET_ID}:addVersion", json=payload)
+    google.call("POST", ACCOUNTS, json={"accountId": NODE_ACCOUNT.partition("@")[0]}, allow=(409,))
+    binding = {"role": "roles/secretmanager.secretAccessor", "members": [f"serviceAccount:{NODE_ACCOUNT}"]}
+    google.call("POST", f"{SECRETS}/{SECRET_ID}:setIamPolicy", json={"policy": {"bindings": [binding]}})
+    return realm
+
+
+@pytest.fixture(scope="session")
+def cluster(nodes_cloud: LocalCloud, company_realm: Realm) -> Iterator[Cluster]:
+    """A master and two workers, of a realm whose KDC is not up while they boot."""
     made = create_cluster(nodes_cloud, "nodes", workers=2)
     yield made
     delete_cluster(made)
+
+
+@pytest.fixture(scope="session")
+def company(nodes_cloud: LocalCloud, cluster: Cluster, company_realm: Realm) -> Iterator[Intranet]:
+    """The KDC and a web site of the realm, on the cluster's network."""
+    found = inspect("container", container_of(nodes_cloud, NODES[0])) or {}
+    (network,) = found["NetworkSettings"]["Networks"]
+    with intranet(network, company_realm) as company:
+        yield company
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -93,17 +93,23 @@ class OneNode:
         self.google.objects[f"{BUCKET}/{sha256}/{name}"] = (1, content)
         return f"gs://{BUCKET}/{sha256}/{name}"
 
-    def pin(self, squashfs: str, archive: str, lock: str = "lock") -> None:
-        """Give the node the bundle that names an environment."""
+    def bundle(self, files: Mapping[str, str]) -> None:
+        """Give the node a bundle of the functions that init actions share and these texts."""
         bundle = self.opt / "dataplatform" / "bundle"
         shutil.rmtree(bundle, ignore_errors=True)
         shutil.copytree(INIT_ACTIONS / "lib", bundle / "lib")
         shutil.copy(INIT_ACTIONS / "node-bundle.sh", bundle)
-        (bundle / "environment").mkdir()
-        (bundle / "environment" / "environment.conf").write_text(
+        for path, text in files.items():
+            (bundle / path).parent.mkdir(exist_ok=True)
+            (bundle / path).write_text(text)
+
+    def pin(self, squashfs: str, archive: str, lock: str = "lock") -> None:
+        """Give the node the bundle that names an environment."""
+        conf = (
             f"squashfs={squashfs}\narchive={archive}\n"
             f"lock_sha256={hashlib.sha256(lock.encode()).hexdigest()}\nmountpoint={MOUNTPOINT}\n"
         )
+        self.bundle({"environment/environment.conf": conf})
 
     def publish_environment(self, tree: Path, lock: str = "lock") -> None:
         """Publish both forms of an environment and pin them."""
@@ -124,6 +130,7 @@ class OneNode:
             " systemctl reset-failed; umount /opt/dataplatform/environments 2>&1; rm -rf /opt/dataplatform"
         )
         self.google.objects.clear()
+        self.google.secrets.clear()
         self.google.requests.clear()
         self.google.faults.clear()
         self.google.before_answer = None
@@ -140,8 +147,18 @@ def one_node(directory: Path, mounts: Sequence[str] = ()) -> Iterator[OneNode]:
     authority = certificate(directory)
     opt = directory / "opt"
     opt.mkdir()
+    address = f"127.0.0.1:{_PORT}"
+    variables = {
+        "GCE_METADATA_HOST": address,
+        "https_proxy": f"http://{address}",
+        "CURL_CA_BUNDLE": "/authority.pem",
+    }
+    # What units find in their environment, as what is started from here does.
+    manager = directory / "environment.conf"
+    manager.write_text("[Manager]\n" + "".join(f'DefaultEnvironment="{k}={v}"\n' for k, v in variables.items()))
     name = f"one-node-{uuid.uuid4().hex[:8]}"
-    volumes = [f"{INIT_ACTIONS}:/init-actions:ro", f"{opt}:/opt", f"{authority}:/authority.pem:ro", *mounts]
+    volumes = [f"{manager}:/etc/systemd/system.conf.d/10-google.conf:ro"]
+    volumes += [f"{INIT_ACTIONS}:/init-actions:ro", f"{opt}:/opt", f"{authority}:/authority.pem:ro", *mounts]
     podman(
         "run",
         "--detach",
@@ -156,12 +173,6 @@ def one_node(directory: Path, mounts: Sequence[str] = ()) -> Iterator[OneNode]:
         google = Google(attributes={"dataproc-role": "Worker"})
         process = first_process(name)
         server = serve(google, authority, listen(process, "127.0.0.1", _PORT))
-        address = f"127.0.0.1:{_PORT}"
-        variables = {
-            "GCE_METADATA_HOST": address,
-            "https_proxy": f"http://{address}",
-            "CURL_CA_BUNDLE": "/authority.pem",
-        }
         node = OneNode(name, process, google, opt, variables)
         node.wait_for_systemd()
         yield node

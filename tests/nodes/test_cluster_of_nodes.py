@@ -30,7 +30,13 @@ def test_actions_ran_in_the_order_of_the_template(host: Any, cluster: Cluster) -
     actions = [
         action["executableFile"].rpartition("/")[2] for action in cluster.body["config"]["initializationActions"]
     ]
-    assert actions == ["node-bundle.sh", "nfs-mounts.sh", "yarn_queues.py", "dask-environment.sh"]
+    assert actions == [
+        "node-bundle.sh",
+        "nfs-mounts.sh",
+        "service-principal.sh",
+        "yarn_queues.py",
+        "dask-environment.sh",
+    ]
     logs = [f"/var/log/dataproc-initialization-script-{index}.log" for index in range(len(actions))]
     changed = [host.run(f"stat -L -c %Y {log}").stdout.strip() for log in logs]
     assert changed == sorted(changed)
@@ -101,7 +107,7 @@ def test_no_token_is_left_on_nodes(host: Any) -> None:
     assert found.stdout == ""
 
 
-@pytest.mark.parametrize("action", ["node-bundle.sh", "nfs-mounts.sh", "dask-environment.sh"])
+@pytest.mark.parametrize("action", ["node-bundle.sh", "nfs-mounts.sh", "service-principal.sh", "dask-environment.sh"])
 def test_a_second_run_changes_nothing(host: Any, cluster: Cluster, nodes_cloud: LocalCloud, action: str) -> None:
     state = (
         "cat /proc/self/mountinfo; find /etc/systemd/system /opt/dataplatform -xdev -path /opt/dataplatform/environment"

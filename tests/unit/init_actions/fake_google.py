@@ -1,8 +1,10 @@
-"""A metadata server and a Cloud Storage behind a TLS-intercepting proxy, small enough to see what one program asks."""
+"""A metadata server, a Cloud Storage and a Secret Manager behind a proxy, small enough to see what one program asks."""
 
 from __future__ import annotations
 
+import base64
 import datetime
+import json
 import socket
 import ssl
 import threading
@@ -17,19 +19,21 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 TOKEN = "token-of-the-node"  # noqa: S105  of nobody
-HOST = "storage.googleapis.com"
+HOSTS = ("storage.googleapis.com", "secretmanager.googleapis.com")
 
 
 @dataclass
 class Google:
-    """What both servers answer, and what they were asked.
+    """What the servers answer, and what they were asked.
 
-    ``objects`` maps ``bucket/name`` to (generation, content); ``faults`` are answers given to Cloud Storage requests
-    instead, first to last: a status, or ``cut`` for half an answer.
+    ``objects`` maps ``bucket/name`` to (generation, content), ``secrets`` maps ``projects/PROJECT/secrets/SECRET`` to
+    the latest version's (state, payload); ``faults`` are answers given to requests of either instead, first to last: a
+    status, or ``cut`` for half an answer.
     """
 
     attributes: dict[str, str] = field(default_factory=dict)
     objects: dict[str, tuple[int, bytes]] = field(default_factory=dict)
+    secrets: dict[str, tuple[str, bytes]] = field(default_factory=dict)
     faults: list[int | str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
     answers: list[int] = field(default_factory=list)
@@ -37,9 +41,9 @@ class Google:
 
 
 def certificate(directory: Path) -> Path:
-    """A key and a self-signed certificate of Cloud Storage's host in one file, which is its authority, too."""
+    """A key and a self-signed certificate of Google's hosts in one file, which is its authority, too."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, HOST)])
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, HOSTS[0])])
     now = datetime.datetime.now(datetime.UTC)
     signed = (
         x509.CertificateBuilder()
@@ -49,7 +53,7 @@ def certificate(directory: Path) -> Path:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(hours=1))
         .not_valid_after(now + datetime.timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(HOST)]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host) for host in HOSTS]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, hashes.SHA256())
     )
@@ -61,7 +65,7 @@ def certificate(directory: Path) -> Path:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers as the metadata server, and after a CONNECT as Cloud Storage."""
+    """Answers as the metadata server, and after a CONNECT as Cloud Storage and Secret Manager."""
 
     protocol_version = "HTTP/1.1"
     google: Google
@@ -81,7 +85,7 @@ class Handler(BaseHTTPRequestHandler):
         if self.path.startswith("/computeMetadata/"):
             self._metadata(self.path.removeprefix("/computeMetadata/v1/instance/"))
         else:
-            self._storage()
+            self._api()
 
     def _metadata(self, path: str) -> None:
         if self.headers.get("Metadata-Flavor") != "Google":
@@ -93,7 +97,7 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self._answer(404)
 
-    def _storage(self) -> None:
+    def _api(self) -> None:
         if self.google.before_answer:
             self.google.before_answer.wait(30)
         fault = self.google.faults.pop(0) if self.google.faults else 0
@@ -102,7 +106,26 @@ class Handler(BaseHTTPRequestHandler):
             return
         if self.headers.get("Authorization") != f"Bearer {TOKEN}":
             self._answer(401)
-            return
+        elif self.path.startswith("/v1/"):
+            self._secret(cut=fault == "cut")
+        else:
+            self._storage(cut=fault == "cut")
+
+    def _secret(self, *, cut: bool) -> None:
+        name, _slash, version = self.path.removeprefix("/v1/").partition("/versions/")
+        found = self.google.secrets.get(name) if version == "latest:access" else None
+        if found is None:
+            self._problem(404, "NOT_FOUND", f"Secret [{name}] not found or has no versions.")
+        elif found[0] != "ENABLED":
+            self._problem(400, "FAILED_PRECONDITION", f"Secret Version [{name}] is in {found[0]} state.")
+        else:
+            data = {"name": f"{name}/versions/1", "payload": {"data": base64.b64encode(found[1]).decode()}}
+            self._answer(200, json.dumps(data, indent=2).encode(), cut=cut)
+
+    def _problem(self, status: int, name: str, text: str) -> None:
+        self._answer(status, json.dumps({"error": {"code": status, "message": text, "status": name}}).encode())
+
+    def _storage(self, *, cut: bool) -> None:
         url = urlsplit(self.path)
         _, _, _, _, bucket, _, name = url.path.split("/")
         found = self.google.objects.get(f"{bucket}/{unquote(name)}")
@@ -111,7 +134,7 @@ class Handler(BaseHTTPRequestHandler):
         elif parse_qs(url.query).get("ifGenerationNotMatch") == [str(found[0])]:
             self._answer(304)
         else:
-            self._answer(200, found[1], {"x-goog-generation": str(found[0])}, cut=fault == "cut")
+            self._answer(200, found[1], {"x-goog-generation": str(found[0])}, cut=cut)
 
     def _answer(self, status: int, body: bytes = b"", headers: dict[str, str] | None = None, cut: bool = False) -> None:
         self.google.answers.append(status)
