@@ -15,6 +15,7 @@ from localcloud.hadoop import HadoopError
 from localcloud.podman.commands import CONFIGURATION, missing, podman
 from localcloud.podman.images import image_of
 from tests.integration.conftest import REPOSITORY, LocalCloud, run
+from tests.nodes.file_server import file_server_client
 from tests.nodes.one_node import OneNode, one_node, small_environment
 from tests.yarn.jobs.cluster import Cluster, create_cluster, delete_cluster, running_cloud
 
@@ -25,6 +26,7 @@ MOUNTS = ["/shared/data", "/shared/projects", "/shared/dask-tmp"]
 FACTS: dict[str, Any] = {
     "platform_nfs": {
         "server": FILE_SERVER,
+        "share": "/vol",
         "mounts": [
             {"mountpoint": "/shared/data", "export": "/vol/data", "version": "4.1"},
             {"mountpoint": "/shared/projects", "export": "/vol/projects"},
@@ -76,11 +78,10 @@ def nodes_cloud(containers_can_be_nodes: None, tmp_path_factory: pytest.TempPath
     home = tmp_path_factory.mktemp("nodes") / "home"
     exports = home / "filestore" / FILE_SERVER / "vol"
     with running_cloud(home, "podman") as cloud:
-        for name in ("data", "projects", "dask-tmp"):
-            (exports / name).mkdir(parents=True)
-            os.chown(exports / name, 2001, 2001)
-            (exports / name).chmod(0o2775)
+        exports.mkdir(parents=True)
         (home / "facts.json").write_text(json.dumps(FACTS))
+        with file_server_client(home, home / "filestore") as client:
+            playbook(cloud, "playbooks/prepare_shared.yml", f"@{home}/facts.json", inventory=client.inventory)
         playbook(cloud, "site.yml", f"@{home}/facts.json")
         # In the caller's own environment: what leads to the local cloud leads to no package index.
         pin = f"environment_image_pin_file={home}/pin.yml"
@@ -91,9 +92,10 @@ def nodes_cloud(containers_can_be_nodes: None, tmp_path_factory: pytest.TempPath
         yield cloud
 
 
-def playbook(cloud: LocalCloud, name: str, *variables: str) -> str:
-    """Run a playbook as a client of the cloud; its output."""
+def playbook(cloud: LocalCloud, name: str, *variables: str, inventory: Path | None = None) -> str:
+    """Run a playbook as a client of the cloud, with the hosts of one more inventory; its output."""
     extra = [part for variable in variables for part in ("-e", variable)]
+    extra += ["-i", str(inventory)] if inventory else []
     return cloud.run("ansible-playbook", "-i", INVENTORY, name, *extra).stdout
 
 

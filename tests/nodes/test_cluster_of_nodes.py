@@ -19,7 +19,8 @@ client = Client()
 
 def write(name):
     path = pathlib.Path("/shared/projects") / name
-    path.write_text(socket.gethostname())
+    path.mkdir()
+    (path / "file").write_text(socket.gethostname())
     return [socket.gethostname(), os.getuid()]
 
 print("RESULT", json.dumps({"driver": write("driver"), "worker": client.submit(write, "worker").result()}), flush=True)
@@ -127,9 +128,10 @@ def test_driver_and_workers_write_with_the_stated_account(
     assert result["worker"][1] == 2001
     for name in ("driver", "worker"):
         path = shared(nodes_cloud, "projects") / name
-        found = path.stat()
-        assert (found.st_uid, found.st_gid, oct(found.st_mode & 0o777)) == (2001, 2001, "0o644"), name
-        assert path.read_text() == result[name][0]
+        for made, mode in ((path, "0o2775"), (path / "file", "0o664")):
+            found = made.stat()
+            assert (found.st_uid, found.st_gid, oct(found.st_mode & 0o7777)) == (2001, 2001, mode), made
+        assert (path / "file").read_text() == result[name][0]
 
 
 def test_converging_again_changes_nothing(nodes_cloud: LocalCloud, cluster: Cluster) -> None:

@@ -33,6 +33,7 @@ from ansible_collections.dataplatform.compute.plugins.module_utils.inventory_sou
     KeyPath,
     Source,
 )
+from ansible_collections.dataplatform.compute.plugins.module_utils.shared_directories import check_shared_directories
 
 _OWN_PREFIXES = ("gcp_", "platform_")
 _ENVIRONMENTS = frozenset({"local", "dev", "staging", "prod"})
@@ -46,6 +47,7 @@ _RULES: tuple[tuple[Rule, tuple[str, ...]], ...] = (
     (topology.check_key_location, ("platform_kms_key", "gcp_region")),
     (topology.check_zones, ("platform_cluster_templates", "gcp_region")),
     (topology.check_buckets_differ, ("platform_buckets",)),
+    (check_shared_directories, ("platform_nfs", "platform_accounts")),
     (sizes.check_nodes, ("platform_sizes",)),
     (sizes.check_worker_fits_nodes, ("platform_sizes",)),
     (sizes.check_user_limit, ("platform_sizes",)),
