@@ -323,6 +323,7 @@ def machine_with_systemd(node: Node, tmp_path: Path, conf: Path) -> dict[str, Pa
         "SYSTEMD_RUNTIME": tmp_path / "runtime",
         "UNIT_DIRECTORY": tmp_path / "units",
         "PROGRAM": tmp_path / "installed.py",
+        "CHECK_PROGRAM": PROGRAM.parent / "lib" / "queues_taken.py",
     }
     for name in ("runtime", "units", "tools"):
         (tmp_path / name).mkdir()
@@ -343,11 +344,17 @@ def machine_with_systemd(node: Node, tmp_path: Path, conf: Path) -> dict[str, Pa
 
 def test_where_systemd_runs_a_hardened_timer_is_installed(node: Node, tmp_path: Path) -> None:
     places = machine_with_systemd(node, tmp_path, node.conf)
-    assert (tmp_path / "calls").read_text().splitlines() == ["daemon-reload", "enable --now yarn-queues.timer"] * 2
+    calls = ["daemon-reload", "enable yarn-queues-taken.service", "enable --now yarn-queues.timer"]
+    assert (tmp_path / "calls").read_text().splitlines() == calls * 2
     service = (places["UNIT_DIRECTORY"] / "yarn-queues.service").read_text()
     assert f"ExecStart={sys.executable} {places['PROGRAM']} refresh\n" in service
     assert f"ReadWritePaths={node.conf.resolve()}\n" in service
     assert places["PROGRAM"].stat().st_mode & 0o111
+    check = (places["UNIT_DIRECTORY"] / "yarn-queues-taken.service").read_text()
+    assert f"ExecStart={sys.executable} {places['CHECK_PROGRAM']}\n" in check
+    assert "After=hadoop-yarn-resourcemanager.service\n" in check
+    assert "WantedBy=hadoop-yarn-resourcemanager.service\n" in check
+    assert "ReadWritePaths" not in check
     assert processes(node) == []
     if shutil.which("systemd-analyze"):
         units = map(str, places["UNIT_DIRECTORY"].iterdir())
