@@ -3,7 +3,7 @@
 
 It says what it thinks of a file in its own log only: one that it cannot load at its start ends it, one that it cannot
 load later is left aside, and the cluster works on with the queues it had. So every queue of the file, and how many
-applications may run in it, is looked for in what the ResourceManager answers, for SECONDS: it takes a new file within 15.
+applications may run in it, is looked for in what it answers, for SECONDS: it takes a new file within 15.
 
     queues_taken.py [--seconds SECONDS]
 

@@ -16,6 +16,7 @@ from localcloud.podman.commands import CONFIGURATION, missing, podman
 from localcloud.podman.images import image_of
 from tests.integration.conftest import REPOSITORY, LocalCloud, run
 from tests.nodes.file_server import file_server_client
+from tests.nodes.observed_job import Observed, observe
 from tests.nodes.one_node import OneNode, one_node, small_environment
 from tests.yarn.jobs.cluster import Cluster, create_cluster, delete_cluster, running_cloud
 
@@ -36,6 +37,14 @@ FACTS: dict[str, Any] = {
     "platform_job_account": "yarn",
 }
 NODES = ["nodes-m", "nodes-w-0", "nodes-w-1"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep tests that share a machine together, where several processes share the tests: there is one cluster."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent and isinstance(item, pytest.Function):
+            group = "cluster" if "nodes_cloud" in item.fixturenames else item.path.name
+            item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")
@@ -105,6 +114,12 @@ def cluster(nodes_cloud: LocalCloud) -> Iterator[Cluster]:
     made = create_cluster(nodes_cloud, "nodes", workers=2)
     yield made
     delete_cluster(made)
+
+
+@pytest.fixture(scope="session")
+def observed(nodes_cloud: LocalCloud, cluster: Cluster) -> Observed:
+    """One job on the cluster, watched."""
+    return observe(cluster, shared(nodes_cloud, "dask-tmp"))
 
 
 @pytest.fixture(scope="session")
