@@ -352,6 +352,7 @@ After=hadoop-yarn-resourcemanager.service
 [Service]
 Type=oneshot
 ExecStart={python} {check}
+BindReadOnlyPaths={directory}
 """
 # With every start of the ResourceManager, also after a reboot.
 CHECK_INSTALL = """

@@ -6,7 +6,7 @@ from ansible_collections.dataplatform.compute.plugins.module_utils.shared_direct
 
 from tests.nfs.conftest import ACCOUNTS, PREPARE, Machine, bundle
 
-# A file server that is there before anything is mounted, and a daemon of Hadoop that says what it found when it started.
+# A file server that is there before anything is mounted, and a daemon of Hadoop that says what it found at its start.
 SERVER_UNIT = """
 [Unit]
 DefaultDependencies=no

@@ -39,6 +39,8 @@ FACTS: dict[str, Any] = {
 NODES = ["nodes-m", "nodes-w-0", "nodes-w-1"]
 
 
+# First: what shares the tests out looks at the groups in the same hook.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep tests that share a machine together, where several processes share the tests: there is one cluster."""
     for item in items:

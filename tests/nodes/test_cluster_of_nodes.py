@@ -92,7 +92,8 @@ def file_that_was_not_taken(master: Any) -> Iterator[None]:
     command = "/usr/bin/python3 /opt/dataplatform/bundle/lib/queues_taken.py --seconds 1"
     queue = '<queue name="more"><aclSubmitApps></aclSubmitApps></queue></allocations>'
     done = master.run(
-        f"systemctl stop yarn-queues.timer && sed -i 's|</allocations>|{queue}|' {file} && mkdir -p {drop_in}"
+        "systemctl stop yarn-queues.timer yarn-queues.service"
+        f" && sed -i 's|</allocations>|{queue}|' {file} && mkdir -p {drop_in}"
         f" && printf '[Service]\nExecStart=\nExecStart={command}\n' >{drop_in}/soon.conf && systemctl daemon-reload"
     )
     assert done.rc == 0, done.stderr

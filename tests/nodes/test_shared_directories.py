@@ -127,13 +127,3 @@ def test_a_share_that_is_not_there_says_so(client: FileServerClient, share: Path
     assert failed.returncode != 0
     assert f"access denied by server while mounting {SERVER}:/absent" in failed.stdout
     assert list(share.iterdir()) == []
-
-
-def test_an_export_outside_the_share_is_refused_before_anything_is_mounted(
-    client: FileServerClient, share: Path
-) -> None:
-    failed = prepare(client, share="/vol/data")
-    assert failed.returncode != 0
-    assert "expected a directory in the share, such as /vol/data/data" in " ".join(failed.stdout.split())
-    assert "Mount the share" not in failed.stdout
-    assert list(share.iterdir()) == []
