@@ -5,7 +5,8 @@
 As an init action (no arguments) it fetches the file that the cluster's metadata `fair-scheduler-uri` names, before the
 ResourceManager starts, and sees to it that a new generation is fetched every 10 seconds from then on: with a systemd
 timer, or where systemd does not run, or the directory is not the system's, with a process of its own that ends when the
-configuration directory vanishes.
+configuration directory vanishes. With systemd, lib/queues_taken.py of the node bundle looks after each start of the
+ResourceManager whether it has taken the file; the unit yarn-queues-taken is failed when it has not.
 The ResourceManager reads a changed file by itself. Workers do nothing.
 
 A file is checked before it is renamed into place. What the ResourceManager could not load is refused: the old file
@@ -23,13 +24,13 @@ from __future__ import annotations
 import argparse
 import contextlib
 import enum
+import errno
 import fcntl
 import hashlib
 import http.client
 import json
 import os
 import random
-import shutil
 import signal
 import ssl
 import subprocess
@@ -52,6 +53,7 @@ SYSTEMD_RUNTIME = Path("/run/systemd/system")
 UNIT_DIRECTORY = Path("/etc/systemd/system")
 PROGRAM = Path("/usr/local/sbin/yarn_queues.py")
 UNIT = "yarn-queues"
+CHECK_PROGRAM = Path("/opt/dataplatform/bundle/lib/queues_taken.py")
 
 ATTEMPTS = 5
 FIRST_PAUSE_SECONDS = 0.5
@@ -81,6 +83,8 @@ class Exit(enum.IntEnum):
     NOT_PERMITTED = 6
     UNAVAILABLE = 7
     NOT_WRITABLE = 8
+    NOT_TAKEN = 10
+    DISK_FULL = 11
 
 
 class Failure(Exception):
@@ -245,7 +249,13 @@ def refresh() -> Exit:
                 return Exit.DONE
             return replace(uri, target, state_file)
     except OSError as error:
-        raise Failure(Exit.NOT_WRITABLE, f"{CONF_DIRECTORY} cannot be written: {error}") from error
+        raise writing_failed(CONF_DIRECTORY, error) from error
+
+
+def writing_failed(directory: Path, error: OSError) -> Failure:
+    """Why something could not be written into a directory."""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return Failure(Exit.DISK_FULL if full else Exit.NOT_WRITABLE, f"{directory} cannot be written: {error}")
 
 
 def replace(uri: str, target: Path, state_file: Path) -> Exit:
@@ -290,15 +300,21 @@ def digest_of(file: Path) -> str:
         return ""
 
 
-def write(target: Path, content: bytes) -> None:
+def write(target: Path, content: bytes, mode: int = 0o644) -> None:
     """Replace a file at once: readers see the old one or the new one, also after a power cut."""
     new = target.with_name(f".{target.name}.new")
-    with new.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    new.chmod(0o644)
-    new.replace(target)
+    try:
+        with new.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        new.chmod(mode)
+        new.replace(target)
+    except OSError:
+        # On a full disk, what there was room for.
+        with contextlib.suppress(OSError):
+            new.unlink()
+        raise
     directory = os.open(target.parent, os.O_RDONLY)
     try:
         os.fsync(directory)
@@ -326,13 +342,28 @@ After=network-online.target
 [Service]
 Type=oneshot
 ExecStart={python} {program} refresh
-Environment=HADOOP_CONF_DIR={directory}
 EnvironmentFile=-/etc/environment
+ReadWritePaths={directory}
+"""
+CHECK = """[Unit]
+Description=Look whether the ResourceManager has taken the queues
+After=hadoop-yarn-resourcemanager.service
+
+[Service]
+Type=oneshot
+ExecStart={python} {check}
+BindReadOnlyPaths={directory}
+"""
+# With every start of the ResourceManager, also after a reboot.
+CHECK_INSTALL = """
+[Install]
+WantedBy=hadoop-yarn-resourcemanager.service
+"""
+HARDENED = """Environment=HADOOP_CONF_DIR={directory}
 TimeoutStartSec=180
 NoNewPrivileges=yes
 CapabilityBoundingSet=
 ProtectSystem=strict
-ReadWritePaths={directory}
 ProtectHome=yes
 PrivateTmp=yes
 PrivateDevices=yes
@@ -362,6 +393,8 @@ WantedBy=timers.target
 def install(interval: int) -> Exit:
     """What the init action does: the first refresh, and the timer or the process that repeats it."""
     role = metadata("attributes/dataproc-role")
+    if role not in ("Master", "Worker"):
+        raise Failure(Exit.NO_METADATA, f"metadata dataproc-role is {role!r}, expected Master or Worker")
     if role != "Master":
         log(f"nothing to do on a node whose dataproc-role is {role!r}")
         return Exit.DONE
@@ -376,17 +409,33 @@ def install(interval: int) -> Exit:
 
 def install_timer(interval: int) -> None:
     """Install this program and its units, and start the timer."""
-    if PROGRAM.resolve() != Path(__file__).resolve():
-        shutil.copyfile(__file__, PROGRAM)
-        PROGRAM.chmod(0o755)
-    values = {"python": sys.executable, "program": PROGRAM, "directory": CONF_DIRECTORY.resolve(), "interval": interval}
-    (UNIT_DIRECTORY / f"{UNIT}.service").write_text(SERVICE.format(**values))
-    (UNIT_DIRECTORY / f"{UNIT}.timer").write_text(TIMER.format(**values))
-    for command in (["daemon-reload"], ["enable", "--now", f"{UNIT}.timer"]):
+    if not CHECK_PROGRAM.is_file():
+        raise Failure(Exit.NOT_FOUND, f"{CHECK_PROGRAM} does not exist: run node-bundle.sh first")
+    directory = CONF_DIRECTORY.resolve()
+    values = {"python": sys.executable, "program": PROGRAM, "check": CHECK_PROGRAM, "directory": directory}
+    units = {
+        f"{UNIT}.service": SERVICE + HARDENED,
+        f"{UNIT}.timer": TIMER,
+        f"{UNIT}-taken.service": CHECK + HARDENED + CHECK_INSTALL,
+    }
+    place(PROGRAM, Path(__file__).read_bytes(), 0o755)
+    for name, text in units.items():
+        place(UNIT_DIRECTORY / name, text.format(**values, interval=interval).encode())
+    # Always, not only after a change: a run that was killed may have left that out.
+    for command in (["daemon-reload"], ["enable", f"{UNIT}-taken.service"], ["enable", "--now", f"{UNIT}.timer"]):
         done = subprocess.run(["systemctl", *command], capture_output=True, text=True, timeout=60, check=False)
         if done.returncode:
-            raise Failure(Exit.NOT_WRITABLE, f"systemctl {' '.join(command)} failed: {done.stderr.strip()}")
-    log(f"{UNIT}.timer fetches a new generation every {interval} s")
+            raise Failure(Exit.NOT_TAKEN, f"systemctl {' '.join(command)} failed: {done.stderr.strip()}")
+    log(f"{UNIT}.timer fetches a new generation every {interval} s; {UNIT}-taken looks whether it is used")
+
+
+def place(file: Path, content: bytes, mode: int = 0o644) -> None:
+    """Write a file of the system, unless it is there already. Raises Failure."""
+    try:
+        if digest_of(file) != hashlib.sha256(content).hexdigest() or file.stat().st_mode & 0o7777 != mode:
+            write(file, content, mode)
+    except OSError as error:
+        raise writing_failed(file.parent, error) from error
 
 
 def detach(interval: int) -> None:

@@ -43,10 +43,10 @@ stage_yarn() {
   pytest -q tests/yarn --ignore=tests/yarn/jobs
 }
 
-# Three nodes with systemd that boot through all initialization actions; needs root and podman. Then machines whose kernel
-# has NFS, which containers have not.
+# Three nodes with systemd that boot through all initialization actions; needs root and podman. Beside them single nodes, and
+# machines whose kernel has NFS, which containers have not. Tests that share a machine stay together (tests/nodes/conftest.py).
 stage_nodes() {
-  pytest -q -rs tests/nodes tests/nfs
+  pytest -q -rs --numprocesses 2 --dist loadgroup tests/nodes tests/nfs
 }
 
 # The scenarios of the roles share one local cloud of their own; the user's is left alone.

@@ -22,6 +22,10 @@ _SECUREBITS_NO_ROOT = 0b1111
 _CAPABILITY_VERSION_3 = 0x20080522
 _LAST_CAPABILITY = 63
 
+#: What scripts and workers write on shared file systems the group may change and everybody may read, whatever mask the
+#: image has.
+SHARED_UMASK = 0o002
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 

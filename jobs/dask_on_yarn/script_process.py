@@ -17,7 +17,7 @@ from pathlib import Path
 
 import dask_on_yarn
 from dask_on_yarn.exit_codes import BAD_OPTIONS, RunEnded
-from dask_on_yarn.processes import dying_with_parent
+from dask_on_yarn.processes import SHARED_UMASK, dying_with_parent
 
 #: What the guard grants a script between SIGTERM and SIGKILL, in seconds, and what the launcher grants the guard.
 SCRIPT_GRACE_SECONDS = 5
@@ -72,6 +72,7 @@ class ScriptProcess:
             env={**environment, **home, "PYTHONUNBUFFERED": "1"},
             stdin=subprocess.DEVNULL,
             start_new_session=True,
+            umask=SHARED_UMASK,
             preexec_fn=dying_with_parent(signal.SIGTERM),  # noqa: PLW1509 - two system calls, no locks
         )
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import dask_on_yarn
-from dask_on_yarn.processes import dying_with_parent
+from dask_on_yarn.processes import SHARED_UMASK, dying_with_parent
 from dask_on_yarn.security import RunSecurity
 
 TAIL_LINES = 40
@@ -86,6 +86,7 @@ def start_worker(task: WorkerTask, attempt: int) -> WorkerEnd:
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
+        umask=SHARED_UMASK,
         preexec_fn=dying_with_parent(signal.SIGTERM),  # noqa: PLW1509 - two system calls, no locks
     )
     tail: deque[str] = deque(maxlen=TAIL_LINES)

@@ -2,7 +2,31 @@
 
 from __future__ import annotations
 
-from tests.nfs.conftest import PREPARE, Machine, bundle
+from ansible_collections.dataplatform.compute.plugins.module_utils.shared_directories import shared_directories
+
+from tests.nfs.conftest import ACCOUNTS, PREPARE, Machine, bundle
+
+# A file server that is there before anything is mounted, and a daemon of Hadoop that says what it found at its start.
+SERVER_UNIT = """
+[Unit]
+DefaultDependencies=no
+After=local-fs.target
+Before=remote-fs-pre.target
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/uml/serve.sh start
+[Install]
+WantedBy=remote-fs-pre.target
+"""
+DAEMON_UNIT = """
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/bin/sh -c 'findmnt --noheadings --types nfs,nfs4 --output TARGET > /uml/found; touch /shared/data/by-daemon'
+[Install]
+WantedBy=multi-user.target
+"""
 
 
 def test_mounts_of_both_versions_a_second_run_and_a_stale_one(machine: Machine) -> None:
@@ -35,6 +59,61 @@ echo new > /shared/data/new; echo "new=$(cat /srv/nfs/data/new)"
     assert answer.values("untouched") == ["0"]
     assert answer.values("stale") == ["1"]
     assert answer.values("new") == ["new"]
+
+
+def test_directories_of_the_share_keep_their_group_and_who_is_in_it_may_write(machine: Machine) -> None:
+    mount = {"mountpoint": "/shared/tmp", "export": "/share/tmp", "mode": "3775"}
+    boots = []
+    for version, read_only in (("4.1", True), ("3", False)):
+        server = {"server": "127.0.0.1", "share": "/share", "mounts": [{**mount, "version": version}]}
+        wanted = shared_directories(server, ACCOUNTS, read_only)
+        (directory,) = wanted["directories"]
+        boots.append(
+            f"mount -t nfs -o {wanted['options']} {wanted['source']} /mnt; mkdir /mnt/{directory['path']}; echo made=$?"
+        )
+    answer = machine.boot(
+        PREPARE
+        + f"""
+useradd --uid 3001 --groups yarn colleague
+/uml/serve.sh start; /uml/serve.sh export share
+{boots[0]}; umount /mnt
+{boots[1]}
+cd /mnt/{directory["path"]}; chown {directory["uid"]}:{directory["gid"]} .; chmod {directory["mode"]} .
+su yarn -c 'umask 002; mkdir run; echo a > run/file; echo a > kept'
+su colleague -c 'umask 002; echo b >> run/file; echo b > run/theirs'; echo "changed=$?"
+su colleague -c 'rm -f kept'; echo "removed=$?"
+su nobody -s /bin/sh -c 'echo c > run/other'; echo "other=$?"
+cd /srv/nfs/share/tmp; for path in . run run/file run/theirs kept; do stat -c 'path=%n %u:%g %a' $path; done
+"""
+    )
+    assert answer.values("made") == ["1", "0"], answer.output
+    assert answer.values("path") == [
+        ". 2001:2001 3775",
+        "run 2001:2001 2775",
+        "run/file 2001:2001 664",
+        "run/theirs 3001:2001 664",
+        "kept 2001:2001 664",
+    ]
+    assert (answer.values("changed"), answer.values("removed")) == (["0"], ["1"])
+    assert answer.values("other") != ["0"]
+
+
+def test_mounts_are_there_again_after_a_reboot_before_hadoop(machine: Machine) -> None:
+    machine.install("/etc/systemd/system/file-server.service", SERVER_UNIT)
+    machine.install("/etc/systemd/system/hadoop-yarn-nodemanager.service", DAEMON_UNIT)
+    first = machine.boot(
+        PREPARE
+        + "systemctl enable --now --quiet file-server; mount_nodes; systemctl enable --quiet hadoop-yarn-nodemanager"
+    )
+    assert first.values("code") == ["0"], first.output
+    again = machine.boot(
+        """
+echo "daemon=$(systemctl is-active hadoop-yarn-nodemanager) $(sort /uml/found | paste -sd' ')"
+echo "written=$(ls /srv/nfs/data)"
+"""
+    )
+    assert again.values("daemon") == ["active /shared/data /shared/projects"], again.output
+    assert again.values("written") == ["by-daemon"]
 
 
 def test_a_missing_export_is_loud_and_mounts_once_it_is_there(machine: Machine) -> None:
@@ -82,17 +161,23 @@ mount_nodes
     assert (answer.values("waits"), answer.values("writer"), answer.values("size")) == (["0"], ["0"], ["1048576"])
 
 
-def test_terminated_and_run_again(machine: Machine) -> None:
+def test_a_server_that_is_dead_at_boot_fails_the_node_and_a_terminated_run_is_run_again(machine: Machine) -> None:
     answer = machine.boot(
         PREPARE
         + """
 /opt/dataplatform/bundle/nfs-mounts.sh & action=$!
 sleep 6; kill -TERM $action; wait $action; echo "terminated=$?"
 echo "half=$(ls -A /etc/systemd/system | grep -c '[.]new[.]')"
+# Asking once instead of for two minutes.
+sed 's/retry=2/retry=0/' /opt/dataplatform/bundle/nfs-mounts.sh >/uml/nfs-mounts.sh; chmod +x /uml/nfs-mounts.sh
+/uml/nfs-mounts.sh; echo "dead=$?"
+echo "state=$(systemctl is-failed shared-data.mount)"
 /uml/serve.sh start
 mount_nodes
 """
     )
+    assert (answer.values("dead"), answer.values("state")) == (["9"], ["failed"]), answer.output
+    assert "127.0.0.1:/data cannot be mounted on /shared/data: mount.nfs: Connection refused" in answer.output
     assert answer.values("terminated") == ["143"], answer.output
     assert answer.values("half") == ["0"], "a unit was left half-written"
     assert answer.values("code") == ["0"]

@@ -19,8 +19,10 @@ from tests.freeipa.stand_in import missing as missing_for_a_realm
 from tests.integration.conftest import REPOSITORY, LocalCloud, run
 from tests.integration.google import Google
 from tests.integration.secrets_support import ACCOUNTS, SECRETS, encoded
+from tests.nodes.file_server import file_server_client
 from tests.nodes.intranet import DOMAIN, KDC, REALM, Intranet, intranet, make_realm
 from tests.nodes.intranet import missing as missing_for_a_site
+from tests.nodes.observed_job import Observed, observe
 from tests.nodes.one_node import OneNode, one_node, small_environment
 from tests.yarn.jobs.cluster import Cluster, create_cluster, delete_cluster, running_cloud
 
@@ -31,6 +33,7 @@ MOUNTS = ["/shared/data", "/shared/projects", "/shared/dask-tmp"]
 FACTS: dict[str, Any] = {
     "platform_nfs": {
         "server": FILE_SERVER,
+        "share": "/vol",
         "mounts": [
             {"mountpoint": "/shared/data", "export": "/vol/data", "version": "4.1"},
             {"mountpoint": "/shared/projects", "export": "/vol/projects"},
@@ -45,6 +48,16 @@ PRINCIPAL = f"dask/etl-local.{DOMAIN}@{REALM}"
 SECRET_ID = "keytab-etl-local"  # noqa: S105  its name
 NODE_ACCOUNT = "dataproc-node@local-project.iam.gserviceaccount.com"
 NODES = ["nodes-m", "nodes-w-0", "nodes-w-1"]
+
+
+# First: what shares the tests out looks at the groups in the same hook.
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep tests that share a machine together, where several processes share the tests: there is one cluster."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent and isinstance(item, pytest.Function):
+            group = "cluster" if "nodes_cloud" in item.fixturenames else item.path.name
+            item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")
@@ -87,11 +100,10 @@ def nodes_cloud(containers_can_be_nodes: None, tmp_path_factory: pytest.TempPath
     home = tmp_path_factory.mktemp("nodes") / "home"
     exports = home / "filestore" / FILE_SERVER / "vol"
     with running_cloud(home, "podman") as cloud:
-        for name in ("data", "projects", "dask-tmp"):
-            (exports / name).mkdir(parents=True)
-            os.chown(exports / name, 2001, 2001)
-            (exports / name).chmod(0o2775)
+        exports.mkdir(parents=True)
         (home / "facts.json").write_text(json.dumps(FACTS))
+        with file_server_client(home, home / "filestore") as client:
+            playbook(cloud, "playbooks/prepare_shared.yml", f"@{home}/facts.json", inventory=client.inventory)
         playbook(cloud, "site.yml", f"@{home}/facts.json")
         # In the caller's own environment: what leads to the local cloud leads to no package index.
         pin = f"environment_image_pin_file={home}/pin.yml"
@@ -102,9 +114,10 @@ def nodes_cloud(containers_can_be_nodes: None, tmp_path_factory: pytest.TempPath
         yield cloud
 
 
-def playbook(cloud: LocalCloud, name: str, *variables: str) -> str:
-    """Run a playbook as a client of the cloud; its output."""
+def playbook(cloud: LocalCloud, name: str, *variables: str, inventory: Path | None = None) -> str:
+    """Run a playbook as a client of the cloud, with the hosts of one more inventory; its output."""
     extra = [part for variable in variables for part in ("-e", variable)]
+    extra += ["-i", str(inventory)] if inventory else []
     return cloud.run("ansible-playbook", "-i", INVENTORY, name, *extra).stdout
 
 
@@ -139,6 +152,12 @@ def company(nodes_cloud: LocalCloud, cluster: Cluster, company_realm: Realm) -> 
     (network,) = found["NetworkSettings"]["Networks"]
     with intranet(network, company_realm) as company:
         yield company
+
+
+@pytest.fixture(scope="session")
+def observed(nodes_cloud: LocalCloud, cluster: Cluster) -> Observed:
+    """One job on the cluster, watched."""
+    return observe(cluster, shared(nodes_cloud, "dask-tmp"))
 
 
 @pytest.fixture(scope="session")

@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.integration.conftest import LocalCloud
 from tests.nodes.conftest import FILE_SERVER, MOUNTS, NODES, playbook, shared
+from tests.nodes.observed_job import Observed
 from tests.yarn.jobs.cluster import Cluster
 
 ENVIRONMENT = "/opt/dataplatform/environment"
-WRITES = """
-import json, os, pathlib, socket
-from dask.distributed import Client
-client = Client()
-
-def write(name):
-    path = pathlib.Path("/shared/projects") / name
-    path.write_text(socket.gethostname())
-    return [socket.gethostname(), os.getuid()]
-
-print("RESULT", json.dumps({"driver": write("driver"), "worker": client.submit(write, "worker").result()}), flush=True)
-"""
 
 
 def test_actions_ran_in_the_order_of_the_template(host: Any, cluster: Cluster) -> None:
@@ -91,6 +80,49 @@ def test_the_master_has_the_queues_and_fetches_new_ones(master: Any, cluster: Cl
     assert {queue["queueName"] for queue in queues} >= {"root.critical", "root.normal", "root.low"}
 
 
+def test_the_resource_manager_was_asked_whether_it_has_taken_the_queues(master: Any, cluster: Cluster) -> None:
+    # It came with the ResourceManager; nobody started it.
+    shown = master.run(
+        "systemctl show -p Result,ExecMainStatus,UnitFileState,ExecMainExitTimestampMonotonic yarn-queues-taken"
+    )
+    values = dict(line.split("=", 1) for line in shown.stdout.splitlines())
+    assert (values["Result"], values["ExecMainStatus"], values["UnitFileState"]) == ("success", "0", "enabled")
+    assert int(values["ExecMainExitTimestampMonotonic"]) > 0
+    assert "has taken" in master.run("journalctl --no-pager --output=cat -u yarn-queues-taken").stdout
+
+
+@pytest.fixture
+def file_that_was_not_taken(master: Any) -> Iterator[None]:
+    """A queue more in the master's file, in a file that no ResourceManager loads; the check waits for a moment only."""
+    file, drop_in = "/etc/hadoop/conf/fair-scheduler.xml", "/run/systemd/system/yarn-queues-taken.service.d"
+    command = "/usr/bin/python3 /opt/dataplatform/bundle/lib/queues_taken.py --seconds 1"
+    queue = '<queue name="more"><aclSubmitApps></aclSubmitApps></queue></allocations>'
+    done = master.run(
+        "systemctl stop yarn-queues.timer yarn-queues.service"
+        f" && sed -i 's|</allocations>|{queue}|' {file} && mkdir -p {drop_in}"
+        f" && printf '[Service]\nExecStart=\nExecStart={command}\n' >{drop_in}/soon.conf && systemctl daemon-reload"
+    )
+    assert done.rc == 0, done.stderr
+    yield
+    master.run(
+        f"rm -r {drop_in}; systemctl daemon-reload; systemctl start yarn-queues.service yarn-queues.timer"
+        "; systemctl reset-failed"
+    )
+
+
+def test_a_file_that_was_not_taken_is_a_failed_unit(
+    master: Any, cluster: Cluster, file_that_was_not_taken: None
+) -> None:
+    assert master.run("systemctl restart yarn-queues-taken").rc != 0
+    assert master.run("systemctl is-failed yarn-queues-taken").stdout.strip() == "failed"
+    errors = master.run("journalctl --no-pager --output=cat --priority=err -u yarn-queues-taken").stdout
+    assert "failed, NOT_TAKEN" in errors
+    assert "it has no queue more" in errors
+    # The cluster works on with the queues it had.
+    queues = cluster.yarn("scheduler")["scheduler"]["schedulerInfo"]["rootQueue"]["childQueues"]["queue"]
+    assert {queue["queueName"] for queue in queues} >= {"root.critical", "root.normal", "root.low"}
+
+
 def test_nobody_logs_in_to_nodes(host: Any) -> None:
     packages = host.run("dpkg-query --show --showformat='${Package}\\n'").stdout.split()
     assert [name for name in packages if name.startswith(("sssd", "libpam-krb5", "libpam-sss", "freeipa"))] == []
@@ -122,20 +154,17 @@ def test_a_second_run_changes_nothing(host: Any, cluster: Cluster, nodes_cloud: 
     assert host.run(state).stdout == before
 
 
-def test_driver_and_workers_write_with_the_stated_account(
-    master: Any, cluster: Cluster, nodes_cloud: LocalCloud
-) -> None:
-    output = cluster.submit(WRITES, max_workers=1).succeeds()
-    (line,) = [line.removeprefix("RESULT ") for line in output.splitlines() if line.startswith("RESULT ")]
-    result = json.loads(line)
-    assert result["driver"] == ["nodes-m", 2001]
-    assert result["worker"][0] in NODES[1:]
-    assert result["worker"][1] == 2001
+def test_driver_and_workers_write_with_the_stated_account(observed: Observed, nodes_cloud: LocalCloud) -> None:
+    wrote = observed.facts["wrote"]
+    assert wrote["driver"] == ["nodes-m", 2001]
+    assert wrote["worker"][0] in NODES[1:]
+    assert wrote["worker"][1] == 2001
     for name in ("driver", "worker"):
         path = shared(nodes_cloud, "projects") / name
-        found = path.stat()
-        assert (found.st_uid, found.st_gid, oct(found.st_mode & 0o777)) == (2001, 2001, "0o644"), name
-        assert path.read_text() == result[name][0]
+        for made, mode in ((path, "0o2775"), (path / "file", "0o664")):
+            found = made.stat()
+            assert (found.st_uid, found.st_gid, oct(found.st_mode & 0o7777)) == (2001, 2001, mode), made
+        assert (path / "file").read_text() == wrote[name][0]
 
 
 def test_converging_again_changes_nothing(nodes_cloud: LocalCloud, cluster: Cluster) -> None:

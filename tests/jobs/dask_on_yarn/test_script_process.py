@@ -57,6 +57,15 @@ def test_a_signal_becomes_128_and_its_number(tmp_path):
     assert start("import os; os.kill(os.getpid(), 9)", tmp_path).wait(10) == 137
 
 
+def test_what_a_script_writes_its_group_may_change_whatever_the_mask_of_the_image(tmp_path):
+    before = os.umask(0o077)
+    try:
+        assert start("import os; os.mkdir('d'); open('f', 'w')", tmp_path).wait(10) == 0
+    finally:
+        os.umask(before)
+    assert [(tmp_path / name).stat().st_mode & 0o777 for name in "df"] == [0o775, 0o664]
+
+
 def test_what_the_script_leaves_behind_ends_with_it(tmp_path):
     code = "import subprocess; subprocess.Popen(['setsid', 'sleep', '41.25']); subprocess.Popen(['sleep', '41.25'])"
     assert start(code, tmp_path).wait(10) == 0

@@ -28,13 +28,14 @@ class Google:
 
     ``objects`` maps ``bucket/name`` to (generation, content), ``secrets`` maps ``projects/PROJECT/secrets/SECRET`` to
     the latest version's (state, payload); ``faults`` are answers given to requests of either instead, first to last: a
-    status, or ``cut`` for half an answer.
+    status, or ``cut`` for half an answer; ``metadata_faults`` are the metadata server's.
     """
 
     attributes: dict[str, str] = field(default_factory=dict)
     objects: dict[str, tuple[int, bytes]] = field(default_factory=dict)
     secrets: dict[str, tuple[str, bytes]] = field(default_factory=dict)
     faults: list[int | str] = field(default_factory=list)
+    metadata_faults: list[int] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
     answers: list[int] = field(default_factory=list)
     before_answer: threading.Event | None = None
@@ -90,6 +91,8 @@ class Handler(BaseHTTPRequestHandler):
     def _metadata(self, path: str) -> None:
         if self.headers.get("Metadata-Flavor") != "Google":
             self._answer(403)
+        elif self.google.metadata_faults:
+            self._answer(self.google.metadata_faults.pop(0))
         elif path == "service-accounts/default/token":
             self._answer(200, f'{{"access_token": "{TOKEN}", "expires_in": 3599}}'.encode())
         elif path.removeprefix("attributes/") in self.google.attributes:

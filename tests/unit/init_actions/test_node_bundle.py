@@ -51,7 +51,7 @@ def leftovers(node: ShellNode) -> list[str]:
     return [name for name in names if name not in ("bundles", "bundle") and len(name) != 64]
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
+def wait_until(condition: Callable[[], object]) -> None:
     """Fail when a condition does not come true within 30 seconds."""
     deadline = time.monotonic() + 30
     while not condition():
@@ -103,6 +103,14 @@ def test_passing_faults_are_retried(shell_node: ShellNode, faults: list[int | st
     assert len(downloads(shell_node)) == len(faults) + 1
 
 
+def test_a_metadata_server_that_is_unwell_is_asked_again(shell_node: ShellNode) -> None:
+    publish(shell_node, GOOD)
+    shell_node.google.metadata_faults = [503, 500]
+    done = shell_node.run(PROGRAM)
+    assert done.returncode == 0, done.stderr
+    assert shell_node.google.metadata_faults == []
+
+
 @pytest.mark.parametrize(("faults", "code", "attempts"), [([503] * 9, 7, 5), ([403], 6, 1), ([404], 5, 1)])
 def test_lasting_faults_end_with_a_code_of_their_own(
     shell_node: ShellNode, faults: list[int | str], code: int, attempts: int
@@ -151,6 +159,27 @@ def test_terminated_half_way_and_run_again(shell_node: ShellNode) -> None:
     assert process.returncode in (-signal.SIGTERM, 128 + signal.SIGTERM)
     assert leftovers(shell_node) == []
     shell_node.google.before_answer.set()
+    assert shell_node.run(PROGRAM).returncode == 0
+    assert (shell_node.opt / "dataplatform" / "bundle").readlink().as_posix() == f"bundles/{sha256}"
+
+
+def test_terminated_while_unpacking_and_run_again(shell_node: ShellNode) -> None:
+    sha256 = publish(shell_node, GOOD)
+    # Stands before tar, and does not come back.
+    tools = shell_node.directory / "tools"
+    tools.mkdir()
+    (tools / "tar").write_text('#!/bin/sh\n/usr/bin/tar "$@"\nexec sleep 600\n')
+    (tools / "tar").chmod(0o755)
+    path = shell_node.environment["PATH"]
+    shell_node.environment["PATH"] = f"{tools}:{path}"
+    process = shell_node.start(PROGRAM)
+    bundles = shell_node.opt / "dataplatform" / "bundles"
+    wait_until(lambda: list(bundles.glob(".*.new.*/lib/node.sh")))
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=10)
+    assert process.returncode in (-signal.SIGTERM, 128 + signal.SIGTERM)
+    assert (leftovers(shell_node), (bundles / sha256).exists()) == ([], False)
+    shell_node.environment["PATH"] = path
     assert shell_node.run(PROGRAM).returncode == 0
     assert (shell_node.opt / "dataplatform" / "bundle").readlink().as_posix() == f"bundles/{sha256}"
 

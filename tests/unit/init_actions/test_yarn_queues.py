@@ -267,20 +267,68 @@ def test_workers_do_nothing(node: Node) -> None:
     assert list(node.conf.iterdir()) == []
 
 
+@pytest.mark.parametrize("role", [None, "", "master"])
+def test_a_node_without_a_role_is_not_taken_for_a_worker(node: Node, role: str | None) -> None:
+    del node.google.attributes["dataproc-role"]
+    if role is not None:
+        node.google.attributes["dataproc-role"] = role
+    failed = node.run()
+    assert failed.returncode == 3
+    assert f"metadata dataproc-role is {role!r}, expected Master or Worker" in failed.stdout
+    assert list(node.conf.iterdir()) == []
+
+
+def test_a_metadata_server_that_is_unwell_is_asked_again(node: Node) -> None:
+    node.google.metadata_faults = [503, 500]
+    assert node.run("refresh").returncode == 0
+    assert node.google.metadata_faults == []
+    assert node.file.read_bytes() == rendered()
+
+
+def test_a_full_disk_is_named_and_the_old_file_stays(node: Node) -> None:
+    node.publish(1, rendered() + b" " * 8192)
+    small = f"mount -t tmpfs -o size=8k none {node.conf}; echo old >{node.file}"
+    # The file system lives as long as the namespace: what is left on it has to be said there.
+    script = (
+        f"set -e; {small}; {sys.executable} {PROGRAM} refresh && exit; echo code $?; cat {node.file}; ls -A {node.conf}"
+    )
+    command = ["unshare", "--map-root-user", "--mount", "bash", "-c", script]
+    done = subprocess.run(command, env=node.environment, capture_output=True, text=True, timeout=60, check=False)
+    if "unshare" in done.stderr:
+        pytest.skip(f"a small file system needs a mount namespace: {done.stderr.strip()}")
+    said, *after = done.stdout.splitlines()
+    assert "failed, DISK_FULL" in said
+    assert f"{node.conf} cannot be written" in said
+    assert after == ["code 11", "old", "fair-scheduler.d", "fair-scheduler.xml"]
+
+
+def test_terminated_while_downloading_and_run_again(node: Node) -> None:
+    node.google.before_answer = threading.Event()
+    process = subprocess.Popen([sys.executable, str(PROGRAM), "refresh"], env=node.environment)
+    wait_until(lambda: bool(storage_requests(node)))
+    process.terminate()
+    assert process.wait(10) == -signal.SIGTERM
+    assert not node.file.exists()
+    node.google.before_answer.set()
+    assert node.run("refresh").returncode == 0
+    assert node.file.read_bytes() == rendered()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
 def test_killed_between_write_and_rename_leaves_the_old_file_and_the_next_run_repairs(
-    node: Node, tmp_path: Path
+    node: Node, tmp_path: Path, number: signal.Signals
 ) -> None:
     node.run("refresh")
     node.publish(2, rendered(weight=5))
     # The program itself, with a rename that never comes back.
     source = PROGRAM.read_text()
-    assert "    new.replace(target)\n" in source
+    assert "        new.replace(target)\n" in source
     stuck = tmp_path / "stuck.py"
-    stuck.write_text(source.replace("    new.replace(target)\n", "    time.sleep(600)\n"))
+    stuck.write_text(source.replace("        new.replace(target)\n", "        time.sleep(600)\n"))
     process = subprocess.Popen([sys.executable, str(stuck), "refresh"], env=node.environment)
     wait_until((node.conf / ".fair-scheduler.xml.new").exists)
-    process.send_signal(signal.SIGKILL)
-    process.wait(10)
+    process.send_signal(number)
+    assert process.wait(10) == -number
     assert node.file.read_bytes() == rendered()
     assert node.run("refresh").returncode == 0
     assert node.file.read_bytes() == rendered(weight=5)
@@ -323,6 +371,7 @@ def machine_with_systemd(node: Node, tmp_path: Path, conf: Path) -> dict[str, Pa
         "SYSTEMD_RUNTIME": tmp_path / "runtime",
         "UNIT_DIRECTORY": tmp_path / "units",
         "PROGRAM": tmp_path / "installed.py",
+        "CHECK_PROGRAM": PROGRAM.parent / "lib" / "queues_taken.py",
     }
     for name in ("runtime", "units", "tools"):
         (tmp_path / name).mkdir()
@@ -336,18 +385,57 @@ def machine_with_systemd(node: Node, tmp_path: Path, conf: Path) -> dict[str, Pa
     copy = tmp_path / "yarn_queues.py"
     copy.write_text(text)
     environment = {**node.environment, "PATH": f"{tmp_path}/tools:{os.environ['PATH']}"}
+    written = [tmp_path / "units", places["PROGRAM"], conf]
+    states = []
     for _run in range(2):
         subprocess.run([sys.executable, str(copy)], env=environment, check=True, timeout=60)
+        files = [file for place in written if place.exists() for file in (place, *place.glob("*"))]
+        states.append([(file, file.stat().st_ino, file.stat().st_mtime_ns) for file in files])
+    assert states[0] == states[1]
     return places
+
+
+@pytest.mark.parametrize("problem", ["no bundle", "systemd"])
+def test_what_keeps_the_timer_from_being_installed_has_a_code(node: Node, tmp_path: Path, problem: str) -> None:
+    copy = tmp_path / "yarn_queues.py"
+    missing = PROGRAM.parent / "lib" / ("none.py" if problem == "no bundle" else "queues_taken.py")
+    text = PROGRAM.read_text().replace("/opt/dataplatform/bundle/lib/queues_taken.py", str(missing))
+    text = text.replace('"/etc/hadoop/conf"', repr(str(node.conf))).replace(
+        '"/run/systemd/system"', repr(str(tmp_path))
+    )
+    text = text.replace('"/etc/systemd/system"', repr(str(tmp_path))).replace(
+        '"/usr/local/sbin/', f'"{tmp_path}/installed-'
+    )
+    copy.write_text(text)
+    systemctl = tmp_path / "systemctl"
+    systemctl.write_text("#!/bin/sh\necho 'Failed to reload' >&2; exit 1\n")
+    systemctl.chmod(0o755)
+    environment = {**node.environment, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    command = [sys.executable, str(copy)]
+    failed = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    reasons = {
+        "no bundle": (5, "none.py does not exist: run node-bundle.sh first"),
+        "systemd": (10, "systemctl daemon-reload failed: Failed to reload"),
+    }
+    code, reason = reasons[problem]
+    assert failed.returncode == code
+    assert reason in failed.stdout
 
 
 def test_where_systemd_runs_a_hardened_timer_is_installed(node: Node, tmp_path: Path) -> None:
     places = machine_with_systemd(node, tmp_path, node.conf)
-    assert (tmp_path / "calls").read_text().splitlines() == ["daemon-reload", "enable --now yarn-queues.timer"] * 2
+    calls = ["daemon-reload", "enable yarn-queues-taken.service", "enable --now yarn-queues.timer"]
+    assert (tmp_path / "calls").read_text().splitlines() == calls * 2
     service = (places["UNIT_DIRECTORY"] / "yarn-queues.service").read_text()
     assert f"ExecStart={sys.executable} {places['PROGRAM']} refresh\n" in service
     assert f"ReadWritePaths={node.conf.resolve()}\n" in service
     assert places["PROGRAM"].stat().st_mode & 0o111
+    check = (places["UNIT_DIRECTORY"] / "yarn-queues-taken.service").read_text()
+    assert f"ExecStart={sys.executable} {places['CHECK_PROGRAM']}\n" in check
+    assert "After=hadoop-yarn-resourcemanager.service\n" in check
+    assert "WantedBy=hadoop-yarn-resourcemanager.service\n" in check
+    assert f"BindReadOnlyPaths={node.conf.resolve()}\n" in check
+    assert "ReadWritePaths" not in check
     assert processes(node) == []
     if shutil.which("systemd-analyze"):
         units = map(str, places["UNIT_DIRECTORY"].iterdir())

@@ -36,6 +36,7 @@ from ansible_collections.dataplatform.compute.plugins.module_utils.inventory_sou
     KeyPath,
     Source,
 )
+from ansible_collections.dataplatform.compute.plugins.module_utils.shared_directories import check_shared_directories
 
 _OWN_PREFIXES = ("gcp_", "platform_")
 _ENVIRONMENTS = frozenset({"local", "dev", "staging", "prod"})
@@ -50,6 +51,7 @@ _RULES: tuple[tuple[Rule, tuple[str, ...]], ...] = (
     (topology.check_zones, ("platform_cluster_templates", "gcp_region")),
     (topology.check_buckets_differ, ("platform_buckets",)),
     (principals.check_ticket_has_an_owner, ("platform_kerberos", "platform_job_account")),
+    (check_shared_directories, ("platform_nfs", "platform_accounts")),
     (sizes.check_nodes, ("platform_sizes",)),
     (sizes.check_worker_fits_nodes, ("platform_sizes",)),
     (sizes.check_user_limit, ("platform_sizes",)),

@@ -23,24 +23,30 @@ _SHA256 = text(r"^[0-9a-f]{64}$", "expected a SHA-256: 64 of 0-9 and a-f")
 _NUMBER = {"type": "integer", "minimum": 1, "maximum": 60000, "x-expected": "expected a number from 1 to 60000"}
 _OPTION = text(r"^[a-z][a-z0-9_]*(=[A-Za-z0-9._:/-]+)?$", "expected one mount option, such as nconnect=4")
 
+_SERVER_PATH = text(
+    r"^(/[A-Za-z0-9][A-Za-z0-9._-]*)+$",
+    "expected the absolute path of a directory on the server, of letters, digits, '.', '_' and '-'",
+)
+
 _MOUNT = mapping(
     {
         "mountpoint": text(
             r"^(/[A-Za-z0-9][A-Za-z0-9._-]*)+$", "expected an absolute path of letters, digits, '.', '_' and '-'"
         ),
-        "export": text(
-            r"^(/[A-Za-z0-9][A-Za-z0-9._-]*)+$",
-            "expected the absolute path of a directory on the server, of letters, digits, '.', '_' and '-'",
-        ),
+        "export": _SERVER_PATH,
     },
     {
         "version": {"enum": ["3", "4.1"]},
         "options": {"type": "array", "items": _OPTION, "uniqueItems": True},
+        "owner": _ACCOUNT,
+        "mode": text(r"^[0-3]7[0-7]{2}$", "expected four octal digits in quotes, all rights for the owner: '2775'"),
     },
 )
 
 NODE_FACTS: dict[str, dict[str, Any]] = {
-    "platform_nfs": or_null(mapping({"server": _HOST, "mounts": {"type": "array", "minItems": 1, "items": _MOUNT}})),
+    "platform_nfs": or_null(
+        mapping({"server": _HOST, "mounts": {"type": "array", "minItems": 1, "items": _MOUNT}}, {"share": _SERVER_PATH})
+    ),
     "platform_accounts": named(_ACCOUNT, mapping({"uid": _NUMBER, "gid": _NUMBER})),
     "platform_kerberos": or_null(
         mapping(

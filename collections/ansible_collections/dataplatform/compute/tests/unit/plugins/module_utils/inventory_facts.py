@@ -35,6 +35,7 @@ platform_environment_pin: null
 platform_accounts: {yarn: {uid: 2001, gid: 2001}}
 platform_nfs:
   server: 10.10.4.2
+  share: /shared
   mounts: [{mountpoint: /shared/data, export: /shared/data, version: "3", options: [nconnect=4]}]
 platform_kerberos:
   {realm: CORP.INTERNAL, domain: corp.internal, kdcs: [ipa.corp.internal], ipa_server: ipa.corp.internal}
