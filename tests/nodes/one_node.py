@@ -120,13 +120,16 @@ class OneNode:
         """Make it a node again on which nothing ran yet."""
         self.shell(
             f"unit=$(systemd-escape --path --suffix=mount {MOUNTPOINT}); systemctl disable --now --quiet $unit 2>&1;"
-            " cd /etc/systemd/system; rm -rf $unit *.d/20-dask-environment.conf; systemctl daemon-reload;"
+            " systemctl disable --now --quiet node-metrics.service 2>&1; rm -rf /etc/*.d/node-metrics.conf /run/dask-metrics;"
+            " cd /etc/systemd/system; rm -rf $unit *.d/20-dask-environment.conf node-metrics.service; systemctl daemon-reload;"
             " systemctl reset-failed; umount /opt/dataplatform/environments 2>&1; rm -rf /opt/dataplatform"
         )
         self.google.objects.clear()
         self.google.requests.clear()
         self.google.faults.clear()
         self.google.before_answer = None
+        self.google.points.clear()
+        self.google.point_faults.clear()
 
 
 def first_process(name: str) -> int:

@@ -1,8 +1,9 @@
-"""A metadata server and a Cloud Storage behind a TLS-intercepting proxy, small enough to see what one program asks."""
+"""A metadata server, and Cloud Storage and Monitoring behind a TLS-intercepting proxy, to see what one program asks."""
 
 from __future__ import annotations
 
 import datetime
+import json
 import socket
 import ssl
 import threading
@@ -18,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 TOKEN = "token-of-the-node"  # noqa: S105  of nobody
 HOST = "storage.googleapis.com"
+HOSTS = (HOST, "monitoring.googleapis.com")
 
 
 @dataclass
@@ -25,7 +27,8 @@ class Google:
     """What both servers answer, and what they were asked.
 
     ``objects`` maps ``bucket/name`` to (generation, content); ``faults`` are answers given to Cloud Storage requests
-    instead, first to last: a status, or ``cut`` for half an answer.
+    instead, first to last: a status, or ``cut`` for half an answer. ``machine`` are values of the metadata server by
+    path. ``points`` is what Cloud Monitoring was given, a list per request; ``point_faults`` it answers instead.
     """
 
     attributes: dict[str, str] = field(default_factory=dict)
@@ -34,10 +37,13 @@ class Google:
     requests: list[str] = field(default_factory=list)
     answers: list[int] = field(default_factory=list)
     before_answer: threading.Event | None = None
+    machine: dict[str, str] = field(default_factory=dict)
+    points: list[list[dict[str, Any]]] = field(default_factory=list)
+    point_faults: list[int] = field(default_factory=list)
 
 
 def certificate(directory: Path) -> Path:
-    """A key and a self-signed certificate of Cloud Storage's host in one file, which is its authority, too."""
+    """A key and a self-signed certificate of both hosts in one file, which is its authority, too."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, HOST)])
     now = datetime.datetime.now(datetime.UTC)
@@ -49,7 +55,7 @@ def certificate(directory: Path) -> Path:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(hours=1))
         .not_valid_after(now + datetime.timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(HOST)]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host) for host in HOSTS]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, hashes.SHA256())
     )
@@ -79,17 +85,32 @@ class Handler(BaseHTTPRequestHandler):
         """Answer one request."""
         self.google.requests.append(self.path)
         if self.path.startswith("/computeMetadata/"):
-            self._metadata(self.path.removeprefix("/computeMetadata/v1/instance/"))
+            self._metadata(self.path.removeprefix("/computeMetadata/v1/"))
         else:
             self._storage()
+
+    def do_POST(self) -> None:
+        """Take points, or not."""
+        self.google.requests.append(self.path)
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        fault = self.google.point_faults.pop(0) if self.google.point_faults else 0
+        if self.headers.get("Authorization") != f"Bearer {TOKEN}":
+            self._answer(401)
+        elif fault:
+            self._answer(fault, b'{"error": {"message": "what Google says"}}')
+        else:
+            self.google.points.append(body["timeSeries"])
+            self._answer(200, b"{}")
 
     def _metadata(self, path: str) -> None:
         if self.headers.get("Metadata-Flavor") != "Google":
             self._answer(403)
-        elif path == "service-accounts/default/token":
+        elif path == "instance/service-accounts/default/token":
             self._answer(200, f'{{"access_token": "{TOKEN}", "expires_in": 3599}}'.encode())
-        elif path.removeprefix("attributes/") in self.google.attributes:
-            self._answer(200, self.google.attributes[path.removeprefix("attributes/")].encode())
+        elif path.removeprefix("instance/attributes/") in self.google.attributes:
+            self._answer(200, self.google.attributes[path.removeprefix("instance/attributes/")].encode())
+        elif path in self.google.machine:
+            self._answer(200, self.google.machine[path].encode())
         else:
             self._answer(404)
 

@@ -92,6 +92,9 @@ CASES = [
     ("platform_accounts/yarn/uid", 0, "platform_accounts.yarn.uid", "1 to 60000", ""),
     ("platform_kerberos/realm", "corp.internal", "platform_kerberos.realm", "in capitals", ""),
     ("platform_kerberos/kdc", ["ipa"], "platform_kerberos.kdc", "unknown key", "kdcs"),
+    ("platform_metrics/interval", 1, "platform_metrics.interval", "5 to 3600", ""),
+    ("platform_metrics/groups", ["dask", "nodes"], "platform_metrics.groups[1]", "one of dask, node, yarn", "node"),
+    ("platform_metrics/groups", [], "platform_metrics.groups", "at least one", ""),
     ("platform_environment_pin", {"lock_sha256": "x"}, "platform_environment_pin.lock_sha256", "SHA-256", ""),
     # Structure
     ("platform_workloads/flights/ower", "ada", "platform_workloads.flights.ower", "unknown key", "owner"),
