@@ -45,10 +45,10 @@ TasksMax=32
 OOMScoreAdjust=800
 NoNewPrivileges=yes
 CapabilityBoundingSet=
+# Everything is read-only, and nothing is hidden: certificate authorities and Hadoop's files may be anywhere.
 ProtectSystem=strict
 ReadWritePaths=${announcements}
 ProtectHome=read-only
-PrivateTmp=yes
 PrivateDevices=yes
 ProtectClock=yes
 ProtectHostname=yes

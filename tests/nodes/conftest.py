@@ -32,6 +32,7 @@ FACTS: dict[str, Any] = {
         ],
     },
     "platform_job_account": "yarn",
+    "platform_metrics": {"interval": 5, "groups": ["dask", "node", "yarn"]},
 }
 NODES = ["nodes-m", "nodes-w-0", "nodes-w-1"]
 

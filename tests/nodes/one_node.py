@@ -120,8 +120,9 @@ class OneNode:
         """Make it a node again on which nothing ran yet."""
         self.shell(
             f"unit=$(systemd-escape --path --suffix=mount {MOUNTPOINT}); systemctl disable --now --quiet $unit 2>&1;"
-            " systemctl disable --now --quiet node-metrics.service 2>&1; rm -rf /etc/*.d/node-metrics.conf /run/dask-metrics;"
-            " cd /etc/systemd/system; rm -rf $unit *.d/20-dask-environment.conf node-metrics.service; systemctl daemon-reload;"
+            " systemctl disable --now --quiet node-metrics.service 2>&1; cd /etc/systemd/system;"
+            " rm -rf $unit *.d/20-dask-environment.conf node-metrics.service /etc/*.d/node-metrics.conf;"
+            " rm -rf /run/dask-metrics; systemctl daemon-reload;"
             " systemctl reset-failed; umount /opt/dataplatform/environments 2>&1; rm -rf /opt/dataplatform"
         )
         self.google.objects.clear()

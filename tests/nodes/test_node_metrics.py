@@ -1,4 +1,4 @@
-"""The metrics agent on a node with systemd: the real init action, account, unit and endpoint, and a Google to see points."""
+"""The metrics agent on a node with systemd: the real init action, account, unit and endpoint, and a Google."""
 
 from __future__ import annotations
 
