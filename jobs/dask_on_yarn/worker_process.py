@@ -117,7 +117,8 @@ def _command(task: WorkerTask, name: str, directory: Path) -> list[str]:
     command = [sys.executable, "-u", "-m", "distributed.cli.dask_worker", task.scheduler, "--name", name]
     command += ["--nthreads", str(task.threads), "--memory-limit", f"{task.memory_limit_mb}MiB"]
     command += ["--local-directory", str(directory), "--death-timeout", str(task.death_timeout_seconds)]
-    command += ["--nanny", "--no-dashboard"]
+    # Its HTTP server is there without a dashboard, too: figures for the node's metrics agent, and for nobody else.
+    command += ["--nanny", "--no-dashboard", "--dashboard-address", "127.0.0.1:0"]
     for module in task.preload:
         command += ["--preload", module]
     return command

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -11,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from dask_on_yarn import log_forwarding, worker_preload
+from dask_on_yarn import log_forwarding, metrics_target, worker_preload
 from dask_on_yarn.application_kill import kill_with_new_jvm
 from dask_on_yarn.application_watch import ApplicationWatch
+from dask_on_yarn.dataproc_job import job_id_of
 from dask_on_yarn.exit_codes import CLUSTER_LOST, NOT_ALLOWED, WORKERS_FAILED, RunEnded
 from dask_on_yarn.options import Options
 from dask_on_yarn.scheduler_process import SchedulerProcess
@@ -76,6 +78,8 @@ class YarnCluster:
         self._adaptive: SlotAdaptive | None = None
         self._departures: Departures | None = None
         self._watch: ApplicationWatch | None = None
+        self._announcement: metrics_target.Announcement | None = None
+        self._metrics_labels: dict[str, str] = {}
         self.client: Client | None = None
         self.security: RunSecurity | None = None
 
@@ -92,6 +96,8 @@ class YarnCluster:
         self._spark = SparkApplication()
         tags = self._spark.setting("spark.yarn.tags")
         confirm_owner(tags)
+        run = job_id_of(tags) or self._tag
+        self._metrics_labels = {"owner": self._options.owner, "workload": self._options.workload, "run": run}
         user = self._spark.become(self._options.owner)
         self._say(f'asking YARN for "{self._options.workload}" as {user} in queue {self._options.queue}')
         self._watch = ApplicationWatch(
@@ -109,6 +115,7 @@ class YarnCluster:
         self._spark.start(settings)
         self._watch.start()
         self._wait(lambda: self._scheduler.ready, check)
+        self._announce()
         self._connect()
         self._wait(self._spark_started, check)
         self._open_slots()
@@ -137,6 +144,13 @@ class YarnCluster:
             code = NOT_ALLOWED if any(refusal in str(error) for refusal in REFUSALS) else CLUSTER_LOST
             raise RunEnded(code, f"YARN did not take the application: {error}") from error
 
+    def _announce(self) -> None:
+        try:
+            address = f"{socket.gethostbyname(self._host)}:{self._scheduler.dashboard_port}"
+            self._announcement = metrics_target.announce("scheduler", address, self._metrics_labels)
+        except OSError as error:
+            self._say(f"metrics of this run are not sent: {error}")
+
     def _connect(self) -> None:
         from distributed import Client  # noqa: PLC0415 - takes a second, in which YARN is already at work
 
@@ -162,7 +176,7 @@ class YarnCluster:
             key=self.security.key,
             threads=options.worker_threads,
             memory_limit_mb=options.worker_limit_mb,
-            environment=self._worker_environment,
+            environment={**self._worker_environment, **metrics_target.labels_for_workers(self._metrics_labels)},
             preload=self._worker_preload,
         )
         self._slots = WorkerSlots(SparkJobRunner(self._spark.context), template, self._tag, self._say)
@@ -243,6 +257,8 @@ class YarnCluster:
         if self.client:
             with contextlib.suppress(Exception):  # whatever state the loop is in, the rest must be stopped too
                 self.client.close(timeout=5)
+        if self._announcement:
+            self._announcement.withdraw()
         if self._scheduler:
             self._scheduler.stop()
         if self._spark:

@@ -42,6 +42,7 @@ FACTS: dict[str, Any] = {
     },
     "platform_job_account": "yarn",
     "platform_kerberos": {"realm": REALM, "domain": DOMAIN, "kdcs": [KDC], "ipa_server": KDC},
+    "platform_metrics": {"interval": 5, "groups": ["dask", "node", "yarn"]},
 }
 # What names the template `etl` of the environment `local` in the realm and in Secret Manager.
 PRINCIPAL = f"dask/etl-local.{DOMAIN}@{REALM}"

@@ -126,7 +126,9 @@ class OneNode:
         """Make it a node again on which nothing ran yet."""
         self.shell(
             f"unit=$(systemd-escape --path --suffix=mount {MOUNTPOINT}); systemctl disable --now --quiet $unit 2>&1;"
-            " cd /etc/systemd/system; rm -rf $unit *.d/20-dask-environment.conf; systemctl daemon-reload;"
+            " systemctl disable --now --quiet node-metrics.service 2>&1; cd /etc/systemd/system;"
+            " rm -rf $unit *.d/20-dask-environment.conf node-metrics.service /etc/*.d/node-metrics.conf;"
+            " rm -rf /run/dask-metrics; systemctl daemon-reload;"
             " systemctl reset-failed; umount /opt/dataplatform/environments 2>&1; rm -rf /opt/dataplatform"
         )
         self.google.objects.clear()
@@ -134,6 +136,8 @@ class OneNode:
         self.google.requests.clear()
         self.google.faults.clear()
         self.google.before_answer = None
+        self.google.points.clear()
+        self.google.point_faults.clear()
 
 
 def first_process(name: str) -> int:

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from tests.integration.conftest import LocalCloud
+from tests.integration.google import wait_for
 from tests.nodes.conftest import FILE_SERVER, MOUNTS, NODES, playbook, shared
 from tests.nodes.observed_job import Observed
 from tests.yarn.jobs.cluster import Cluster
 
 ENVIRONMENT = "/opt/dataplatform/environment"
+# Waits until it is told that everything was seen.
+WAITS = """
+import pathlib, time
+from dask.distributed import Client
+client = Client()
+
+def wait():
+    while not pathlib.Path("/shared/projects/seen").exists():
+        time.sleep(0.2)
+
+client.submit(wait).result()
+"""
 
 
 def test_actions_ran_in_the_order_of_the_template(host: Any, cluster: Cluster) -> None:
@@ -25,6 +39,7 @@ def test_actions_ran_in_the_order_of_the_template(host: Any, cluster: Cluster) -
         "service-principal.sh",
         "yarn_queues.py",
         "dask-environment.sh",
+        "node-metrics.sh",
     ]
     logs = [f"/var/log/dataproc-initialization-script-{index}.log" for index in range(len(actions))]
     changed = [host.run(f"stat -L -c %Y {log}").stdout.strip() for log in logs]
@@ -139,7 +154,9 @@ def test_no_token_is_left_on_nodes(host: Any) -> None:
     assert found.stdout == ""
 
 
-@pytest.mark.parametrize("action", ["node-bundle.sh", "nfs-mounts.sh", "service-principal.sh", "dask-environment.sh"])
+@pytest.mark.parametrize(
+    "action", ["node-bundle.sh", "nfs-mounts.sh", "service-principal.sh", "dask-environment.sh", "node-metrics.sh"]
+)
 def test_a_second_run_changes_nothing(host: Any, cluster: Cluster, nodes_cloud: LocalCloud, action: str) -> None:
     state = (
         "cat /proc/self/mountinfo; find /etc/systemd/system /opt/dataplatform -xdev -path /opt/dataplatform/environment"
@@ -165,6 +182,60 @@ def test_driver_and_workers_write_with_the_stated_account(observed: Observed, no
             found = made.stat()
             assert (found.st_uid, found.st_gid, oct(found.st_mode & 0o7777)) == (2001, 2001, mode), made
         assert (path / "file").read_text() == wrote[name][0]
+
+
+def points(cluster: Cluster, figure: str, label: str, value: str) -> list[dict[str, Any]]:
+    """The time series of a figure in Cloud Monitoring with this label, with their points of the last hour."""
+    now = datetime.now(UTC)
+    query = {
+        "filter": f'metric.type = "custom.googleapis.com/{figure}" AND metric.labels.{label} = "{value}"',
+        "interval.startTime": (now - timedelta(hours=1)).isoformat(),
+        "interval.endTime": (now + timedelta(minutes=1)).isoformat(),
+    }
+    url = "https://monitoring.googleapis.com/v3/projects/local-project/timeSeries"
+    return cluster.google.call("GET", url, params=query).json().get("timeSeries", [])
+
+
+def test_metrics_of_a_run_reach_cloud_monitoring(
+    hosts: dict[str, Any], cluster: Cluster, nodes_cloud: LocalCloud
+) -> None:
+    for name, host in hosts.items():
+        try:
+            (used,) = wait_for(
+                lambda name=name: points(cluster, "node/memory_utilization", "node", name), f"{name}'s points"
+            )
+        except AssertionError as error:
+            pytest.fail(f"{error}\n{host.run('journalctl --unit node-metrics --output cat').stdout}")
+        assert 0 < used["points"][0]["value"]["doubleValue"] < 1
+    seen = shared(nodes_cloud, "projects") / "seen"
+    job = cluster.submit(WAITS, max_workers=1)
+    try:
+        for figure in ("dask/scheduler_up", "dask/compute_time", "dask/worker_memory", "dask/worker_tasks"):
+            job.wait_for(lambda figure=figure: points(cluster, figure, "run", job.identity), f"points of {figure}", 240)
+        job.wait_for(lambda: points(cluster, "yarn/applications_running", "queue", "normal"), "points of the queue")
+    finally:
+        seen.touch()
+    job.succeeds()
+    (up,) = points(cluster, "dask/scheduler_up", "run", job.identity)
+    run = {"cluster": "nodes", "owner": "ada", "workload": job.identity, "run": job.identity}
+    assert up["metric"]["labels"] == {**run, "node": "nodes-m"}
+    assert up["resource"]["type"] == "gce_instance"
+    assert {point["value"]["int64Value"] for point in up["points"]} == {"1"}
+    memory = points(cluster, "dask/worker_memory", "run", job.identity)
+    assert {series["metric"]["labels"]["type"] for series in memory} == {"managed", "unmanaged", "spilled"}
+    for series in memory:
+        assert series["metric"]["labels"].items() >= {**run, "worker": "worker-1"}.items()
+        assert series["metric"]["labels"]["node"] in NODES[1:]
+    assert any(int(series["points"][0]["value"]["int64Value"]) > 1 << 20 for series in memory)
+    containers = [points(cluster, "node/containers", "node", node) for node in NODES[1:]]
+    assert any(int(point["value"]["int64Value"]) for (series,) in containers for point in series["points"])
+    (running,) = points(cluster, "yarn/applications_running", "queue", "normal")
+    assert any(point["value"]["int64Value"] == "1" for point in running["points"])
+    # What has ended is announced no longer, and the endpoint shows the node to whoever is on it.
+    for host in hosts.values():
+        wait_for(lambda host=host: not host.run("ls -A /run/dask-metrics").stdout, "no announcement is left")
+        assert "node_memory_utilization 0." in host.run("curl --silent http://127.0.0.1:9464/metrics").stdout
+        assert host.run("journalctl --unit node-metrics --output cat | grep -ci refuse").stdout.strip() == "0"
 
 
 def test_converging_again_changes_nothing(nodes_cloud: LocalCloud, cluster: Cluster) -> None:

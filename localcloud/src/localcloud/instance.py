@@ -19,6 +19,7 @@ from localcloud.faults import Faults
 from localcloud.files import ensure_private_directory
 from localcloud.iam.parts import Identity
 from localcloud.journal import Journal
+from localcloud.monitoring.service import MonitoringService
 from localcloud.oauth import OAuthService
 from localcloud.operations import Operations
 from localcloud.podman.hosts import Serve
@@ -82,7 +83,14 @@ class Instance:
         )
         self._services = [objects, clusters, *simple.values()]
         self.application.install(
-            {("dataproc", "v1"): clusters, ("secretmanager", "v1"): secrets_, **simple, **identity.services}, objects
+            {
+                ("dataproc", "v1"): clusters,
+                ("secretmanager", "v1"): secrets_,
+                ("monitoring", "v3"): MonitoringService(self.settings, self.store, self.clock),
+                **simple,
+                **identity.services,
+            },
+            objects,
         )
 
     def _issue_token(self, email: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A metadata server, a Cloud Storage and a Secret Manager behind a proxy, small enough to see what one program asks."""
+"""A metadata server, and Google's APIs that nodes ask behind a TLS-intercepting proxy, to see what one program asks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 TOKEN = "token-of-the-node"  # noqa: S105  of nobody
-HOSTS = ("storage.googleapis.com", "secretmanager.googleapis.com")
+HOSTS = ("storage.googleapis.com", "secretmanager.googleapis.com", "monitoring.googleapis.com")
 
 
 @dataclass
@@ -28,7 +28,9 @@ class Google:
 
     ``objects`` maps ``bucket/name`` to (generation, content), ``secrets`` maps ``projects/PROJECT/secrets/SECRET`` to
     the latest version's (state, payload); ``faults`` are answers given to requests of either instead, first to last: a
-    status, or ``cut`` for half an answer; ``metadata_faults`` are the metadata server's.
+    status, or ``cut`` for half an answer; ``metadata_faults`` are the metadata server's. ``machine`` are values of the
+    metadata server by path. ``points`` is what Cloud Monitoring was given, a list per request; ``point_faults`` it
+    answers instead.
     """
 
     attributes: dict[str, str] = field(default_factory=dict)
@@ -39,6 +41,9 @@ class Google:
     requests: list[str] = field(default_factory=list)
     answers: list[int] = field(default_factory=list)
     before_answer: threading.Event | None = None
+    machine: dict[str, str] = field(default_factory=dict)
+    points: list[list[dict[str, Any]]] = field(default_factory=list)
+    point_faults: list[int] = field(default_factory=list)
 
 
 def certificate(directory: Path) -> Path:
@@ -84,19 +89,34 @@ class Handler(BaseHTTPRequestHandler):
         """Answer one request."""
         self.google.requests.append(self.path)
         if self.path.startswith("/computeMetadata/"):
-            self._metadata(self.path.removeprefix("/computeMetadata/v1/instance/"))
+            self._metadata(self.path.removeprefix("/computeMetadata/v1/"))
         else:
             self._api()
+
+    def do_POST(self) -> None:
+        """Take points, or not."""
+        self.google.requests.append(self.path)
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        fault = self.google.point_faults.pop(0) if self.google.point_faults else 0
+        if self.headers.get("Authorization") != f"Bearer {TOKEN}":
+            self._answer(401)
+        elif fault:
+            self._answer(fault, b'{"error": {"message": "what Google says"}}')
+        else:
+            self.google.points.append(body["timeSeries"])
+            self._answer(200, b"{}")
 
     def _metadata(self, path: str) -> None:
         if self.headers.get("Metadata-Flavor") != "Google":
             self._answer(403)
         elif self.google.metadata_faults:
             self._answer(self.google.metadata_faults.pop(0))
-        elif path == "service-accounts/default/token":
+        elif path == "instance/service-accounts/default/token":
             self._answer(200, f'{{"access_token": "{TOKEN}", "expires_in": 3599}}'.encode())
-        elif path.removeprefix("attributes/") in self.google.attributes:
-            self._answer(200, self.google.attributes[path.removeprefix("attributes/")].encode())
+        elif path.removeprefix("instance/attributes/") in self.google.attributes:
+            self._answer(200, self.google.attributes[path.removeprefix("instance/attributes/")].encode())
+        elif path in self.google.machine:
+            self._answer(200, self.google.machine[path].encode())
         else:
             self._answer(404)
 

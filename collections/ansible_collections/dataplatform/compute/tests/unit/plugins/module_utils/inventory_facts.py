@@ -32,6 +32,7 @@ platform_prices:
 platform_job_account: yarn
 platform_pins: {dataproc_image: 2.3.10-debian12}
 platform_environment_pin: null
+platform_metrics: {interval: 60, groups: [dask, node, yarn]}
 platform_accounts: {yarn: {uid: 2001, gid: 2001}}
 platform_nfs:
   server: 10.10.4.2

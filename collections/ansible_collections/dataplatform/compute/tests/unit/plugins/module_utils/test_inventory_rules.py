@@ -101,6 +101,9 @@ CASES = [
     ("platform_kerberos/kdcs", ["ipa.corp.internal:port"], "platform_kerberos.kdcs[0]", "or HOST:PORT", ""),
     ("platform_job_account", None, "platform_job_account", "because platform_kerberos is set", ""),
     ("platform_kerberos/kdc", ["ipa"], "platform_kerberos.kdc", "unknown key", "kdcs"),
+    ("platform_metrics/interval", 1, "platform_metrics.interval", "5 to 3600", ""),
+    ("platform_metrics/groups", ["dask", "nodes"], "platform_metrics.groups[1]", "one of dask, node, yarn", "node"),
+    ("platform_metrics/groups", [], "platform_metrics.groups", "at least one", ""),
     ("platform_environment_pin", {"lock_sha256": "x"}, "platform_environment_pin.lock_sha256", "SHA-256", ""),
     # Structure
     ("platform_workloads/flights/ower", "ada", "platform_workloads.flights.ower", "unknown key", "owner"),
