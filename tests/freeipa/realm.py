@@ -46,6 +46,8 @@ class Realm:
     ticket_life: str = "10h"
     # What stands before the KDC's command line, to have it in another network.
     entering: Sequence[str] = ()
+    # The directory of another KDC of the realm, whose database this one has, too.
+    twin: Path | None = None
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     @property
@@ -64,9 +66,9 @@ class Realm:
         self._run("kdb5_util", "create", "-s", "-P", "master key of tests", "-r", self.name)
 
     def configure(self) -> None:
-        """Write what tools, clients and the KDC read, again after another address is known."""
+        """Write what tools, clients and the KDC read."""
         self.directory.mkdir(parents=True, exist_ok=True)
-        place = self.directory
+        place, database = self.directory, self.twin or self.directory
         (place / "krb5.conf").write_text(
             f"[libdefaults]\n default_realm = {self.name}\n dns_lookup_kdc = false\n dns_lookup_realm = false\n"
             f" dns_canonicalize_hostname = false\n rdns = false\n udp_preference_limit = 1\n"
@@ -76,7 +78,8 @@ class Realm:
         listen = f"{self.address}:{self.port}"
         (place / "kdc.conf").write_text(
             f"[kdcdefaults]\n kdc_listen = {listen}\n kdc_tcp_listen = {listen}\n[realms]\n {self.name} = {{\n"
-            f"  database_name = {place}/principal\n  key_stash_file = {place}/stash\n  acl_file = {place}/kadm5.acl\n"
+            f"  database_name = {database}/principal\n  key_stash_file = {database}/stash\n"
+            f"  acl_file = {database}/kadm5.acl\n"
             f"  max_life = {self.ticket_life}\n"
             "  supported_enctypes = aes256-cts:normal aes128-cts:normal\n }\n"
         )

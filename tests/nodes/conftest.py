@@ -14,13 +14,13 @@ import testinfra
 from localcloud.hadoop import HadoopError
 from localcloud.podman.commands import CONFIGURATION, inspect, missing, podman
 from localcloud.podman.images import image_of
-from tests.freeipa.realm import Realm
+from tests.freeipa.stand_in import HOST, PASSWORD, REALM, StandIn, stand_in
 from tests.freeipa.stand_in import missing as missing_for_a_realm
 from tests.integration.conftest import REPOSITORY, LocalCloud, run
 from tests.integration.google import Google
-from tests.integration.secrets_support import ACCOUNTS, SECRETS, encoded
+from tests.integration.secrets_support import ACCOUNTS
 from tests.nodes.file_server import file_server_client
-from tests.nodes.intranet import DOMAIN, KDC, REALM, Intranet, intranet, make_realm
+from tests.nodes.intranet import DOMAIN, Intranet, intranet
 from tests.nodes.intranet import missing as missing_for_a_site
 from tests.nodes.observed_job import Observed, observe
 from tests.nodes.one_node import OneNode, one_node, small_environment
@@ -41,12 +41,10 @@ FACTS: dict[str, Any] = {
         ],
     },
     "platform_job_account": "yarn",
-    "platform_kerberos": {"realm": REALM, "domain": DOMAIN, "kdcs": [KDC], "ipa_server": KDC},
     "platform_metrics": {"interval": 5, "groups": ["dask", "node", "yarn"]},
 }
-# What names the template `etl` of the environment `local` in the realm and in Secret Manager.
+# Of the template `etl` in the environment `local`.
 PRINCIPAL = f"dask/etl-local.{DOMAIN}@{REALM}"
-SECRET_ID = "keytab-etl-local"  # noqa: S105  its name
 NODE_ACCOUNT = "dataproc-node@local-project.iam.gserviceaccount.com"
 NODES = ["nodes-m", "nodes-w-0", "nodes-w-1"]
 
@@ -95,16 +93,39 @@ def environment_tree(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def nodes_cloud(containers_can_be_nodes: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
+def ipa(containers_can_be_nodes: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
+    """The realm as the controller sees it; no node reaches this KDC."""
+    if problem := missing_for_a_realm() or missing_for_a_site():
+        pytest.skip(f"SKIPPED, needs a Kerberos realm of its own: {problem}")
+    with stand_in(tmp_path_factory.mktemp("ipa")) as started:
+        yield started
+
+
+def facts_of(ipa: StandIn) -> dict[str, Any]:
+    """What a laptop's inventory leaves out of a realm."""
+    kdcs = [f"{HOST}:{ipa.kdc_port}"]
+    return {
+        "platform_kerberos": {"realm": REALM, "domain": DOMAIN, "kdcs": kdcs, "ipa_server": HOST},
+        "service_principals_ipa_ca_path": str(ipa.authority),
+        "service_principals_ipa_https_port": ipa.https_port,
+        "service_principals_ipa_ldap_port": ipa.ldap_port,
+    }
+
+
+@pytest.fixture(scope="session")
+def nodes_cloud(ipa: StandIn, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
     """A local cloud of containers, after the environment was built and ``site.yml`` ran."""
     os.environ["CONTAINERS_CONF"] = str(CONFIGURATION)
     home = tmp_path_factory.mktemp("nodes") / "home"
     exports = home / "filestore" / FILE_SERVER / "vol"
     with running_cloud(home, "podman") as cloud:
         exports.mkdir(parents=True)
-        (home / "facts.json").write_text(json.dumps(FACTS))
+        (home / "facts.json").write_text(json.dumps({**FACTS, **facts_of(ipa)}))
+        account = {"accountId": NODE_ACCOUNT.partition("@")[0]}
+        Google(cloud.environment).call("POST", ACCOUNTS, json=account, allow=(409,))
         with file_server_client(home, home / "filestore") as client:
             playbook(cloud, "playbooks/prepare_shared.yml", f"@{home}/facts.json", inventory=client.inventory)
+        cloud.environment.update(ipa.client_environment, IPA_PASS=PASSWORD)
         playbook(cloud, "site.yml", f"@{home}/facts.json")
         # In the caller's own environment: what leads to the local cloud leads to no package index.
         pin = f"environment_image_pin_file={home}/pin.yml"
@@ -123,23 +144,7 @@ def playbook(cloud: LocalCloud, name: str, *variables: str, inventory: Path | No
 
 
 @pytest.fixture(scope="session")
-def company_realm(nodes_cloud: LocalCloud, tmp_path_factory: pytest.TempPathFactory) -> Realm:
-    """A realm with the template's principal, whose keytab is published; its KDC is not up."""
-    if problem := missing_for_a_realm() or missing_for_a_site():
-        pytest.skip(f"SKIPPED, needs a Kerberos realm of its own: {problem}")
-    realm = make_realm(tmp_path_factory.mktemp("company"), PRINCIPAL)
-    google = Google(nodes_cloud.environment)
-    google.call("POST", SECRETS, params={"secretId": SECRET_ID}, json={"replication": {"automatic": {}}})
-    payload = {"payload": {"data": encoded(realm.keytab(PRINCIPAL))}}
-    google.call("POST", f"{SECRETS}/{SECRET_ID}:addVersion", json=payload)
-    google.call("POST", ACCOUNTS, json={"accountId": NODE_ACCOUNT.partition("@")[0]}, allow=(409,))
-    binding = {"role": "roles/secretmanager.secretAccessor", "members": [f"serviceAccount:{NODE_ACCOUNT}"]}
-    google.call("POST", f"{SECRETS}/{SECRET_ID}:setIamPolicy", json={"policy": {"bindings": [binding]}})
-    return realm
-
-
-@pytest.fixture(scope="session")
-def cluster(nodes_cloud: LocalCloud, company_realm: Realm) -> Iterator[Cluster]:
+def cluster(nodes_cloud: LocalCloud) -> Iterator[Cluster]:
     """A master and two workers, of a realm whose KDC is not up while they boot."""
     made = create_cluster(nodes_cloud, "nodes", workers=2)
     yield made
@@ -147,11 +152,13 @@ def cluster(nodes_cloud: LocalCloud, company_realm: Realm) -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="session")
-def company(nodes_cloud: LocalCloud, cluster: Cluster, company_realm: Realm) -> Iterator[Intranet]:
-    """The KDC and a web site of the realm, on the cluster's network."""
+def company(
+    nodes_cloud: LocalCloud, cluster: Cluster, ipa: StandIn, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Intranet]:
+    """A KDC and a web site of the realm, on the cluster's network."""
     found = inspect("container", container_of(nodes_cloud, NODES[0])) or {}
     (network,) = found["NetworkSettings"]["Networks"]
-    with intranet(network, company_realm) as company:
+    with intranet(network, ipa, tmp_path_factory.mktemp("intranet")) as company:
         yield company
 
 

@@ -17,9 +17,10 @@ from pathlib import Path
 from localcloud.podman.commands import podman
 from localcloud.podman.images import image_of
 from tests.freeipa.realm import Realm
+from tests.freeipa.stand_in import HOST, REALM, StandIn
 
-DOMAIN, REALM = "corp.internal", "CORP.INTERNAL"
-KDC, WEB = f"ipa.{DOMAIN}", f"intranet.{DOMAIN}"
+DOMAIN = "corp.internal"
+WEB = f"intranet.{DOMAIN}"
 TEXT = "rates of today\n"
 _SERVICE = f"HTTP/{WEB}@{REALM}"
 _MODULES = ("mpm_event", "authn_core", "authz_core", "authz_user", "auth_gssapi")
@@ -65,19 +66,10 @@ def missing() -> str:
     return "" if modules.exists() else "Debian packages are missing: apache2 libapache2-mod-auth-gssapi"
 
 
-def make_realm(directory: Path, *principals: str) -> Realm:
-    """The realm with these principals and the web site's; nobody answers yet."""
-    realm = Realm(directory, REALM, KDC, "127.0.0.1", 88)
-    realm.create()
-    for principal in (*principals, _SERVICE):
-        realm.kadmin("addprinc", "-randkey", "+requires_preauth", principal)
-    return realm
-
-
 @contextlib.contextmanager
-def intranet(network: str, realm: Realm) -> Iterator[Intranet]:
-    """Bring both up on a network of podman's."""
-    aliases = [f"--network-alias={name}" for name in (KDC, WEB)]
+def intranet(network: str, ipa: StandIn, directory: Path) -> Iterator[Intranet]:
+    """Bring both up on a network of podman's; what the realm's KDC there has on disk is in ``directory``."""
+    aliases = [f"--network-alias={name}" for name in (HOST, WEB)]
     name = f"{network}-intranet"
     podman(
         "run", "--detach", f"--name={name}", f"--network={network}", *aliases, image_of("2.3-debian12"), "sleep", "inf"
@@ -87,9 +79,10 @@ def intranet(network: str, realm: Realm) -> Iterator[Intranet]:
     try:
         networks = f'{{{{(index .NetworkSettings.Networks "{network}").IPAddress}}}}'
         process, address = podman("inspect", f"--format={{{{.State.Pid}}}} {networks}", name).split()
-        realm.entering = ["nsenter", f"--net=/proc/{process}/ns/net", "--"]
-        realm.address = address
+        inside = ["nsenter", f"--net=/proc/{process}/ns/net", "--"]
+        realm = Realm(directory, REALM, HOST, address, ipa.kdc_port, entering=inside, twin=ipa.directory)
         realm.configure()
+        realm.kadmin("addprinc", "-randkey", "+requires_preauth", _SERVICE)
         realm.start()
         try:
             with _web_site(place, realm):
@@ -111,7 +104,9 @@ def _web_site(place: Path, realm: Realm) -> Iterator[None]:
     place.chmod(0o755)
     modules = "\n".join(f"LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so" for name in _MODULES)
     (place / "apache.conf").write_text(_SITE.format(place=place, web=WEB, realm=REALM, modules=modules))
-    environment = {"PATH": f"{os.environ['PATH']}:/usr/sbin", "KRB5_CONFIG": str(realm.directory / "krb5.conf")}
+    # Apache's account reads it, too.
+    shutil.copy(realm.directory / "krb5.conf", place)
+    environment = {"PATH": f"{os.environ['PATH']}:/usr/sbin", "KRB5_CONFIG": str(place / "krb5.conf")}
     command = [*realm.entering, "apache2", "-f", str(place / "apache.conf"), "-D", "FOREGROUND"]
     process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL)
     try:
