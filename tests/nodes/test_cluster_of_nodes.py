@@ -196,23 +196,28 @@ def points(cluster: Cluster, figure: str, label: str, value: str) -> list[dict[s
     return cluster.google.call("GET", url, params=query).json().get("timeSeries", [])
 
 
+def arrived(hosts: dict[str, Any], cluster: Cluster, figure: str, label: str, value: str) -> list[dict[str, Any]]:
+    """The time series of a figure with this label, once there are any; what agents said when there are none."""
+    try:
+        return wait_for(lambda: points(cluster, figure, label, value), f"points of {figure} with {label} {value}", 240)
+    except AssertionError as error:
+        said = [host.run("hostname; journalctl --unit node-metrics --output cat").stdout for host in hosts.values()]
+        pytest.fail("\n".join([str(error), *said]))
+
+
 def test_metrics_of_a_run_reach_cloud_monitoring(
     hosts: dict[str, Any], cluster: Cluster, nodes_cloud: LocalCloud
 ) -> None:
-    for name, host in hosts.items():
-        try:
-            (used,) = wait_for(
-                lambda name=name: points(cluster, "node/memory_utilization", "node", name), f"{name}'s points"
-            )
-        except AssertionError as error:
-            pytest.fail(f"{error}\n{host.run('journalctl --unit node-metrics --output cat').stdout}")
+    for node in NODES:
+        (used,) = arrived(hosts, cluster, "node/memory_utilization", "node", node)
         assert 0 < used["points"][0]["value"]["doubleValue"] < 1
+    (queue,) = arrived(hosts, cluster, "yarn/applications_pending", "queue", "normal")
+    assert queue["metric"]["labels"]["node"] == "nodes-m"
     seen = shared(nodes_cloud, "projects") / "seen"
     job = cluster.submit(WAITS, max_workers=1)
     try:
         for figure in ("dask/scheduler_up", "dask/compute_time", "dask/worker_memory", "dask/worker_tasks"):
-            job.wait_for(lambda figure=figure: points(cluster, figure, "run", job.identity), f"points of {figure}", 240)
-        job.wait_for(lambda: points(cluster, "yarn/applications_running", "queue", "normal"), "points of the queue")
+            arrived(hosts, cluster, figure, "run", job.identity)
     finally:
         seen.touch()
     job.succeeds()
@@ -220,7 +225,7 @@ def test_metrics_of_a_run_reach_cloud_monitoring(
     run = {"cluster": "nodes", "owner": "ada", "workload": job.identity, "run": job.identity}
     assert up["metric"]["labels"] == {**run, "node": "nodes-m"}
     assert up["resource"]["type"] == "gce_instance"
-    assert {point["value"]["int64Value"] for point in up["points"]} == {"1"}
+    assert {point["value"]["int64Value"] for point in up["points"]} >= {"1"}
     memory = points(cluster, "dask/worker_memory", "run", job.identity)
     assert {series["metric"]["labels"]["type"] for series in memory} == {"managed", "unmanaged", "spilled"}
     for series in memory:
@@ -235,7 +240,7 @@ def test_metrics_of_a_run_reach_cloud_monitoring(
     for host in hosts.values():
         wait_for(lambda host=host: not host.run("ls -A /run/dask-metrics").stdout, "no announcement is left")
         assert "node_memory_utilization 0." in host.run("curl --silent http://127.0.0.1:9464/metrics").stdout
-        assert host.run("journalctl --unit node-metrics --output cat | grep -ci refuse").stdout.strip() == "0"
+        assert host.run("journalctl --unit node-metrics --output cat | grep -c 'HTTP 4'").stdout.strip() == "0"
 
 
 def test_converging_again_changes_nothing(nodes_cloud: LocalCloud, cluster: Cluster) -> None:

@@ -48,8 +48,9 @@ class YarnCluster:
     def prepare(self, plan: ClusterPlan) -> None:
         """Write the master's configuration without starting anything, so that more can be put beside it."""
         layout = self._layout
+        # Everybody on a node may read Hadoop's configuration.
+        layout.conf.mkdir(mode=0o755, parents=True, exist_ok=True)
         for directory in (
-            layout.conf,
             layout.spark_conf,
             layout.nodes,
             layout.temporary,
@@ -216,7 +217,7 @@ class YarnCluster:
         sweep(home)
         # A new machine: nothing is left of an earlier one of this name.
         shutil.rmtree(home, ignore_errors=True)
-        (home / "conf").mkdir(mode=0o700, parents=True)
+        (home / "conf").mkdir(mode=0o755, parents=True)
         plan = self._plan()
         write_private(home / _NODE_FILE, json.dumps(asdict(node)).encode())
         for path, content in configuration.render_node(self._layout, plan, node).items():
