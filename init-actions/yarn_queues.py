@@ -351,6 +351,8 @@ After=hadoop-yarn-resourcemanager.service
 
 [Service]
 Type=oneshot
+# Who the ResourceManager is reads what it reads.
+User=yarn
 ExecStart={python} {check}
 BindReadOnlyPaths={directory}
 """

@@ -43,10 +43,18 @@ stage_yarn() {
   pytest -q tests/yarn --ignore=tests/yarn/jobs
 }
 
-# Three nodes with systemd that boot through all initialization actions; needs root and podman. Beside them single nodes, and
-# machines whose kernel has NFS, which containers have not. Tests that share a machine stay together (tests/nodes/conftest.py).
+# Three nodes with systemd that boot through all initialization actions; needs root and podman. Meanwhile machines whose kernel
+# has NFS, which containers have not: they wait most of the time.
 stage_nodes() {
-  pytest -q -rs --numprocesses 2 --dist loadgroup tests/nodes tests/nfs
+  local output machines result=0
+  output="$(mktemp)"
+  pytest -q -rs tests/nfs >"${output}" 2>&1 &
+  machines=$!
+  pytest -q -rs tests/nodes || result=$?
+  wait "${machines}" || result=$?
+  cat "${output}"
+  rm -f "${output}"
+  return "${result}"
 }
 
 # The scenarios of the roles share one local cloud of their own; the user's is left alone.

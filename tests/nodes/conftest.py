@@ -49,16 +49,6 @@ NODE_ACCOUNT = "dataproc-node@local-project.iam.gserviceaccount.com"
 NODES = ["nodes-m", "nodes-w-0", "nodes-w-1"]
 
 
-# First: what shares the tests out looks at the groups in the same hook.
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep tests that share a machine together, where several processes share the tests: there is one cluster."""
-    for item in items:
-        if item.path.parent == Path(__file__).parent and isinstance(item, pytest.Function):
-            group = "cluster" if "nodes_cloud" in item.fixturenames else item.path.name
-            item.add_marker(pytest.mark.xdist_group(group))
-
-
 @pytest.fixture(scope="session")
 def containers_can_be_nodes() -> None:
     """Skip, and say why, where they cannot."""

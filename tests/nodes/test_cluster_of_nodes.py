@@ -113,14 +113,14 @@ def file_that_was_not_taken(master: Any) -> Iterator[None]:
     command = "/usr/bin/python3 /opt/dataplatform/bundle/lib/queues_taken.py --seconds 1"
     queue = '<queue name="more"><aclSubmitApps></aclSubmitApps></queue></allocations>'
     done = master.run(
-        "systemctl stop yarn-queues.timer yarn-queues.service"
-        f" && sed -i 's|</allocations>|{queue}|' {file} && mkdir -p {drop_in}"
+        f"systemctl stop yarn-queues.timer yarn-queues.service && cp -p {file} /run/taken.xml"
+        f" && sed -i 's|</allocations>|{queue}|' {file} && chmod 0644 {file} && mkdir -p {drop_in}"
         f" && printf '[Service]\nExecStart=\nExecStart={command}\n' >{drop_in}/soon.conf && systemctl daemon-reload"
     )
     assert done.rc == 0, done.stderr
     yield
     master.run(
-        f"rm -r {drop_in}; systemctl daemon-reload; systemctl start yarn-queues.service yarn-queues.timer"
+        f"rm -r {drop_in}; cp -p /run/taken.xml {file}; systemctl daemon-reload; systemctl start yarn-queues.timer"
         "; systemctl reset-failed"
     )
 

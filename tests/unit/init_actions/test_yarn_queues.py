@@ -433,6 +433,7 @@ def test_where_systemd_runs_a_hardened_timer_is_installed(node: Node, tmp_path: 
     check = (places["UNIT_DIRECTORY"] / "yarn-queues-taken.service").read_text()
     assert f"ExecStart={sys.executable} {places['CHECK_PROGRAM']}\n" in check
     assert "After=hadoop-yarn-resourcemanager.service\n" in check
+    assert "User=yarn\n" in check
     assert "WantedBy=hadoop-yarn-resourcemanager.service\n" in check
     assert f"BindReadOnlyPaths={node.conf.resolve()}\n" in check
     assert "ReadWritePaths" not in check
