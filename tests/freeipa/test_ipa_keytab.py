@@ -201,7 +201,7 @@ def test_nothing_secret_is_left_or_seen_by_other_processes(
     monkeypatch.setattr(ipa_ticket.tempfile, "tempdir", str(places))
     seen: list[str] = []
     run = subprocess.run
-    # Where the option's fallback has it from.
+    # Where it is taken from in place of the option.
     monkeypatch.setenv("IPA_PASS", PASSWORD)
 
     def look(words: list[str], **more: Any) -> Any:

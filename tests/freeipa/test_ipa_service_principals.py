@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.dataplatform.compute.plugins.module_utils.ipa_service_principals import DEFINITION
+from ansible_collections.dataplatform.compute.plugins.module_utils.task import Reporter
 
 from tests.freeipa.conftest import execute, options
-from tests.freeipa.stand_in import StandIn
+from tests.freeipa.stand_in import PASSWORD, StandIn
 
 READERS = {"users": ["admin"], "groups": ["admins"]}
 
@@ -85,6 +87,7 @@ def test_what_is_absent_is_deleted_once(ipa: StandIn) -> None:
     [
         ("dask", "expected SERVICE/HOST"),
         ("dask/a b", "expected SERVICE/HOST"),
+        ("dask/a\n", "expected SERVICE/HOST"),
         ("dask/a@OTHER.REALM", "did you mean 'dask/a@CORP.INTERNAL'"),
     ],
 )
@@ -168,6 +171,31 @@ def test_a_missing_authority_or_no_credentials_are_named_at_once(ipa: StandIn) -
     result = services(ipa, {"name": "trust/a.corp.internal"}, ca_path="/nowhere/ca.crt", password="")
     assert "ca_path: '/nowhere/ca.crt' is no file" in result["msg"]
     assert "password and keytab are both empty" in result["msg"]
+
+
+@pytest.mark.parametrize(
+    ("given", "exported", "expected"),
+    [
+        ({"keytab": "/nowhere"}, {"IPA_PASS": PASSWORD}, "keytab: '/nowhere' is no file"),
+        ({"password": "Wrong.123"}, {"IPA_KEYTAB": "/nowhere"}, "the password is wrong"),
+        ({}, {"IPA_PASS": "Wrong.123"}, "the password is wrong"),
+        ({}, {"IPA_KEYTAB": "/nowhere"}, "keytab: '/nowhere' is no file"),
+        ({}, {"IPA_PASS": PASSWORD, "IPA_KEYTAB": "/nowhere"}, "IPA_PASS and IPA_KEYTAB are both set, expected one"),
+        ({}, {}, "empty, expected one"),
+        ({"password": PASSWORD, "keytab": "/nowhere"}, {}, "parameters are mutually exclusive: password|keytab"),
+    ],
+)
+def test_a_variable_counts_only_where_no_option_says_how_to_log_in(
+    ipa: StandIn, monkeypatch: pytest.MonkeyPatch, given: dict[str, str], exported: dict[str, str], expected: str
+) -> None:
+    for name, value in exported.items():
+        monkeypatch.setenv(name, value)
+    params = {key: value for key, value in options(ipa, principals=[{"name": "login/a"}]).items() if key != "password"}
+    # As both shells validate, which is where variables come in.
+    validated = ArgumentSpecValidator(DEFINITION.argument_spec, **DEFINITION.constraints).validate({**params, **given})
+    problems = ", ".join(validated.error_messages)
+    message = problems or DEFINITION.execute(validated.validated_parameters, Reporter())["msg"]
+    assert expected in message
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import os
 from http.cookiejar import LoadError, MozillaCookieJar
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import env_fallback
+from ansible.module_utils.common.validation import check_type_path
 from ansible_collections.dataplatform.compute.plugins.module_utils.errors import (
     ComputeError,
     TransportError,
@@ -42,8 +44,8 @@ IPA_ARGUMENTS: dict[str, dict[str, Any]] = {
     "server": {"type": "str", "required": True, "fallback": (env_fallback, ["IPA_HOST"])},
     "realm": {"type": "str", "required": True},
     "user": {"type": "str", "default": "admin", "fallback": (env_fallback, ["IPA_USER"])},
-    "password": {"type": "str", "no_log": True, "fallback": (env_fallback, ["IPA_PASS"])},
-    "keytab": {"type": "path", "fallback": (env_fallback, ["IPA_KEYTAB"])},
+    "password": {"type": "str", "no_log": True},
+    "keytab": {"type": "path"},
     "ca_path": {"type": "path", "default": "/etc/ipa/ca.crt"},
     "kdcs": {"type": "list", "elements": "str", "default": []},
     "https_port": {"type": "int", "default": 443},
@@ -51,8 +53,22 @@ IPA_ARGUMENTS: dict[str, dict[str, Any]] = {
 }
 IPA_CONSTRAINTS: dict[str, Any] = {
     "mutually_exclusive": [["password", "keytab"]],
-    "required_one_of": [["password", "keytab"]],
 }
+# No fallbacks of the options: those would count against an option that is given.
+_VARIABLES = {"password": "IPA_PASS", "keytab": "IPA_KEYTAB"}
+
+
+def with_login(params: dict[str, Any]) -> dict[str, Any]:
+    """The options, with the password or the keytab of the variables where no option says how to log in."""
+    if any(params[option] is not None for way in IPA_CONSTRAINTS["mutually_exclusive"] for option in way):
+        return params
+    found = {option: os.environ[name] for option, name in _VARIABLES.items() if os.environ.get(name)}
+    if len(found) > 1:
+        problem = f"the variables {' and '.join(_VARIABLES.values())} are both set, expected one"
+        raise ValidationError([problem], f"the options for {params['server']}")
+    if "keytab" in found:
+        found["keytab"] = check_type_path(found["keytab"])
+    return {**params, **found}
 
 
 class IpaError(ComputeError):

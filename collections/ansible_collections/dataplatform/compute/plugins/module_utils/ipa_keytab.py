@@ -19,6 +19,7 @@ from ansible_collections.dataplatform.compute.plugins.module_utils.ipa_client im
     IPA_ARGUMENTS,
     IPA_CONSTRAINTS,
     IpaClient,
+    with_login,
 )
 from ansible_collections.dataplatform.compute.plugins.module_utils.ipa_names import canonical, principal_problems
 from ansible_collections.dataplatform.compute.plugins.module_utils.ipa_ticket import Ticket, ticket
@@ -83,6 +84,7 @@ def run(params: dict[str, Any], _client: None, reporter: Reporter) -> dict[str, 
     problems = principal_problems(params["principals"], params["realm"])
     if problems:
         raise ValidationError(problems, "the principals")
+    params = with_login(params)
     principals = [canonical(name, params["realm"]) for name in params["principals"]]
     steps = _steps(params, principals, reporter)
     with ticket(params) as login:

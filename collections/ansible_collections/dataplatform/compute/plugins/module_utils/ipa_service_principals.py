@@ -20,6 +20,7 @@ from ansible_collections.dataplatform.compute.plugins.module_utils.ipa_client im
     NOT_FOUND,
     IpaClient,
     IpaError,
+    with_login,
 )
 from ansible_collections.dataplatform.compute.plugins.module_utils.ipa_names import canonical, principal_problems
 from ansible_collections.dataplatform.compute.plugins.module_utils.task import Reporter, TaskDefinition
@@ -127,7 +128,7 @@ def run(params: dict[str, Any], _client: None, reporter: Reporter) -> dict[str, 
     problems = principal_problems((wanted["name"] for wanted in params["principals"]), params["realm"])
     if problems:
         raise ValidationError(problems, "the principals")
-    with IpaClient(params) as client:
+    with IpaClient(with_login(params)) as client:
         plans = []
         for wanted in params["principals"]:
             principal = canonical(wanted["name"], params["realm"])
