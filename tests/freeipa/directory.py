@@ -109,12 +109,15 @@ class Directory:
     def change_members(
         self, service: Service, operation: str, members: dict[str, list[str]], *, add: bool
     ) -> tuple[int, dict[str, list[list[str]]]]:
-        """Let members read or write keys, or no longer; how many were changed, and who was not and why."""
+        """Let members read or write keys, or no longer; how many were changed, and who was not and why.
+
+        FreeIPA keeps names of all kinds in lower case, however they were written.
+        """
         completed = 0
         failed: dict[str, list[list[str]]] = {kind: [] for kind in KINDS}
         for kind, names in members.items():
             present = service.allowed[operation][kind]
-            for name in names:
+            for name in map(str.lower, names):
                 if name not in self.known(kind):
                     failed[kind].append([name, "no such entry"])
                 elif add == (name in present):

@@ -25,7 +25,8 @@ from tests.freeipa.rpc_commands import VERSION, call
 class Sessions:
     """Who is logged in, what was called, and what the next requests suffer instead of an answer.
 
-    ``faults``: a status, or ``cut`` for a connection that closes, first to last; commands only.
+    ``faults``: a status, ``cut`` for a connection that closes, ``lost`` for one that closes once the command has run, 0
+    for none; first to last, commands only.
     """
 
     principals: dict[str, str] = field(default_factory=dict)
@@ -104,13 +105,12 @@ class Handler(BaseHTTPRequestHandler):
         with self.sessions.lock:
             fault = self.sessions.faults.pop(0) if self.sessions.faults else 0
         if fault == "cut":
-            self.close_connection = True
-            self.connection.shutdown(socket.SHUT_RDWR)
+            self._cut()
             return
         cookie = SimpleCookie(self.headers.get("Cookie", "")).get("ipa_session")
         principal = self.sessions.principals.get(cookie.value.partition("=")[2]) if cookie else None
-        if fault or principal is None:
-            self._answer(int(fault or 401))
+        if principal is None or fault not in (0, "lost"):
+            self._answer(int(fault) if fault not in (0, "lost") else 401)
             return
         request = json.loads(body)
         self.sessions.calls.append(request["method"])
@@ -121,8 +121,15 @@ class Handler(BaseHTTPRequestHandler):
             answer["result"] = call(self.directory, principal, request["method"], request["params"])
         except IpaError as error:
             answer["error"] = {"code": error.code, "message": error.message, "data": {}, "name": error.name}
+        if fault == "lost":
+            self._cut()
+            return
         answer |= {"principal": principal, "version": VERSION}
         self._answer(200, json.dumps(answer).encode(), {"Content-Type": "application/json; charset=utf-8"})
+
+    def _cut(self) -> None:
+        self.close_connection = True
+        self.connection.shutdown(socket.SHUT_RDWR)
 
     def _answer(self, status: int, body: bytes = b"", headers: dict[str, str] | None = None) -> None:
         self.send_response(status)

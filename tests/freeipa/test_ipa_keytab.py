@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import base64
+import os
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.dataplatform.compute.plugins.module_utils import ipa_ticket
+from ansible_collections.dataplatform.compute.plugins.module_utils import ipa_keytab, ipa_ticket
+from ansible_collections.dataplatform.compute.plugins.module_utils.ipa_client import IpaClient
 from ansible_collections.dataplatform.compute.plugins.module_utils.ipa_keytab import DEFINITION
 from ansible_collections.dataplatform.compute.plugins.module_utils.ipa_service_principals import (
     DEFINITION as SERVICE_PRINCIPALS,
 )
 
+from tests.freeipa.certificates import make_certificates
 from tests.freeipa.conftest import execute, options
 from tests.freeipa.stand_in import PASSWORD, StandIn
 
+NOBODY = {"user": "nobody", "password": "Nobody.123"}
 
-def service(ipa: StandIn, name: str, readers: list[str] | None = None) -> str:
+
+def service(ipa: StandIn, name: str, readers: list[str] | None = None, makers: list[str] | None = None) -> str:
     """Make a service whose keys the administrator may read; its principal."""
     wanted = {"name": name, "allow_retrieve_keytab": {"users": ["admin"] if readers is None else readers}}
+    wanted["allow_create_keytab"] = {"users": makers or []}
     made = execute(SERVICE_PRINCIPALS, options(ipa, principals=[wanted]))
     assert not made.get("failed"), made
     return f"{name}@CORP.INTERNAL"
@@ -90,8 +97,7 @@ def test_a_rotation_ends_the_old_key_and_keeps_it_in_the_keytab(ipa: StandIn, tm
 
 def test_who_may_not_read_or_make_keys_is_told_which(ipa: StandIn) -> None:
     principal = service(ipa, "rights/k.corp.internal", readers=[])
-    nobody = {"user": "nobody", "password": "Nobody.123"}
-    making = keytabs(ipa, principal, **nobody)
+    making = keytabs(ipa, principal, **NOBODY)
     assert making["error"]["type"] == "KeytabError"
     assert "allow_create_keytab" in making["msg"]
     keytabs(ipa, principal)
@@ -99,6 +105,43 @@ def test_who_may_not_read_or_make_keys_is_told_which(ipa: StandIn) -> None:
     assert "Insufficient access rights" in reading["msg"]
     assert "allow_retrieve_keytab" in reading["msg"]
     assert ipa.version(principal) == 1
+
+
+def test_a_rotation_that_may_not_read_all_keys_ends_none(ipa: StandIn) -> None:
+    principals = [service(ipa, f"unread/{name}.corp.internal", readers) for name, readers in (("a", None), ("b", []))]
+    keytabs(ipa, *principals)
+    result = keytabs(ipa, *principals, state="rotated")
+    assert f"no keytab of {principals[1]}" in result["msg"]
+    assert result["error"]["type"] == "KeytabError"
+    assert (result["changed"], [ipa.version(one) for one in principals]) == (False, [1, 1])
+
+
+def test_keytabs_that_were_made_before_a_failure_are_in_the_result(ipa: StandIn, tmp_path: Path) -> None:
+    first = service(ipa, "part/a.corp.internal", makers=["nobody"])
+    second = service(ipa, "part/b.corp.internal")
+    result = keytabs(ipa, first, second, **NOBODY)
+    assert result["failed"]
+    assert f"no new key for {second}" in result["msg"]
+    assert result["changed"]
+    assert [(one["principal"], one["action"]) for one in result["results"]] == [(first, "create")]
+    (tmp_path / "keytab").write_bytes(base64.b64decode(result["results"][0]["keytab_base64"]))
+    assert kinit(tmp_path / "keytab", first) == ""
+
+
+def test_a_new_key_whose_keytab_could_not_be_kept_counts_as_made(
+    ipa: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    principal = service(ipa, "kept/a.corp.internal")
+    # The server makes the key first; then the program cannot add it to its file.
+    real = shutil.which("ipa-getkeytab")
+    program = tmp_path / "ipa-getkeytab"
+    program.write_text(f'#!/bin/sh\n{real} "$@" || exit\necho Failed to add key to the keytab >&2\nexit 11\n')
+    program.chmod(0o700)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    result = keytabs(ipa, principal)
+    assert result["failed"]
+    assert (result["changed"], ipa.version(principal)) == (True, 1)
+    assert "may have been made" in result["msg"]
 
 
 def test_a_service_that_does_not_exist_is_refused_with_the_near_miss(ipa: StandIn) -> None:
@@ -119,22 +162,34 @@ def test_a_controller_needs_no_krb5_conf_when_the_kdcs_are_given(
     assert kdcs or "State the realm's KDCs" in result["msg"]
 
 
-def test_a_kdc_that_is_down_is_named_and_nothing_is_made(ipa: StandIn) -> None:
+def test_a_kdc_that_is_down_is_named_and_nothing_is_made(ipa: StandIn, tmp_path: Path) -> None:
     principal = service(ipa, "down/a.corp.internal")
+    file = tmp_path / "admin.keytab"
+    ipa.realm.kadmin("ktadd", "-k", str(file), "-norandkey", "admin@CORP.INTERNAL")
     ipa.switch(kdc="down")
     try:
-        result = keytabs(ipa, principal)
+        # The stand-in, like FreeIPA, needs its KDC for a login by password; by keytab it is kinit that finds out.
+        result = keytabs(ipa, principal, password=None, keytab=str(file))
     finally:
         ipa.switch(kdc="up")
-    # The stand-in, like FreeIPA, needs its KDC for a login by password, too.
-    assert result["failed"]
+    assert "no ticket for admin@CORP.INTERNAL" in result["msg"]
+    assert "No KDC answers" in result["msg"]
     assert ipa.version(principal) == 0
 
 
-def test_an_ldap_server_that_is_away_or_not_trusted_is_told_apart(ipa: StandIn) -> None:
+def test_an_ldap_server_that_is_away_or_not_trusted_is_told_apart(
+    ipa: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     principal = service(ipa, "ldap/a.corp.internal")
-    result = execute(DEFINITION, options(ipa, principals=[principal], ldap_port=1))
-    assert "No LDAP server answers" in result["msg"]
+    away = keytabs(ipa, principal, ldap_port=1)
+    assert "No LDAP server answers" in away["msg"]
+    make_certificates(tmp_path, "other.corp.internal", "127.0.0.1")
+    # The API's certificate, which is the same, would be refused first.
+    trusting = {"ca_path": str(ipa.authority)}
+    monkeypatch.setattr(ipa_keytab, "IpaClient", lambda params: IpaClient({**params, **trusting}))
+    untrusted = keytabs(ipa, principal, ca_path=str(tmp_path / "ca.crt"))
+    assert "The certificate is not signed by ca_path" in untrusted["msg"]
+    assert ipa.version(principal) == 0
 
 
 @pytest.mark.parametrize("fails", [False, True])
@@ -147,7 +202,7 @@ def test_nothing_secret_is_left_or_seen_by_other_processes(
     monkeypatch.setattr(ipa_ticket.tempfile, "tempdir", str(places))
     seen: list[str] = []
     run = subprocess.run
-    # Where the option's fallback has it from.
+    # Where it is taken from in place of the option.
     monkeypatch.setenv("IPA_PASS", PASSWORD)
 
     def look(words: list[str], **more: Any) -> Any:

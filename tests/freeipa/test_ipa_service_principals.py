@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.dataplatform.compute.plugins.module_utils.ipa_service_principals import DEFINITION
+from ansible_collections.dataplatform.compute.plugins.module_utils.task import Reporter
 
 from tests.freeipa.conftest import execute, options
-from tests.freeipa.stand_in import StandIn
+from tests.freeipa.stand_in import PASSWORD, StandIn
 
 READERS = {"users": ["admin"], "groups": ["admins"]}
 
@@ -61,6 +63,16 @@ def test_lists_are_the_whole_truth_and_what_is_not_given_is_left_alone(ipa: Stan
     assert actions(services(ipa, {"name": name})) == ["none"]
 
 
+def test_names_of_members_are_the_same_in_any_case(ipa: StandIn) -> None:
+    mixed = {"name": "case/a.corp.internal", "allow_retrieve_keytab": {"users": ["Admin"], "groups": ["ADMINS"]}}
+    looked = services(ipa, mixed, check=True)
+    made = services(ipa, mixed)
+    assert made["diff"] == looked["diff"]
+    assert made["diff"][0]["after"]["allow_retrieve_keytab.users"] == ["admin"]
+    again = services(ipa, mixed)
+    assert (again["changed"], actions(again), again["diff"]) == (False, ["none"], [])
+
+
 def test_what_is_absent_is_deleted_once(ipa: StandIn) -> None:
     gone = {"name": "gone/a.corp.internal"}
     services(ipa, gone)
@@ -75,6 +87,7 @@ def test_what_is_absent_is_deleted_once(ipa: StandIn) -> None:
     [
         ("dask", "expected SERVICE/HOST"),
         ("dask/a b", "expected SERVICE/HOST"),
+        ("dask/a\n", "expected SERVICE/HOST"),
         ("dask/a@OTHER.REALM", "did you mean 'dask/a@CORP.INTERNAL'"),
     ],
 )
@@ -91,9 +104,26 @@ def test_a_member_who_does_not_exist_fails_and_says_what_was_done(ipa: StandIn) 
     result = services(ipa, fine, {"name": "typo/b.corp.internal", "allow_retrieve_keytab": {"users": ["admni"]}})
     assert result["failed"]
     assert result["changed"]
-    assert [one["principal"] for one in result["results"]] == ["typo/a.corp.internal@CORP.INTERNAL"]
     assert "typo/b.corp.internal@CORP.INTERNAL" in result["msg"]
     assert "user 'admni': no such entry" in result["msg"]
+    # The second one was made before its member was refused.
+    names = [f"typo/{letter}.corp.internal@CORP.INTERNAL" for letter in "ab"]
+    assert [one["principal"] for one in result["results"]] == names
+    assert result["summary"] == "2 create"
+
+
+def test_what_a_failed_call_did_in_part_is_in_the_result(ipa: StandIn) -> None:
+    name = "half/a.corp.internal"
+    half = {"name": name, "allow_retrieve_keytab": {"users": ["admin", "admni"], "groups": ["admins"]}}
+    made = services(ipa, half)
+    assert made["failed"]
+    assert "nothing was changed" not in made["msg"]
+    assert (made["changed"], made["results"][0]["action"]) == (True, "create")
+    # What there is now, not what was wanted.
+    assert made["diff"][0]["after"] == {"principal": f"{name}@CORP.INTERNAL", "allow_retrieve_keytab.users": ["admin"]}
+    half["allow_retrieve_keytab"]["groups"] = []
+    again = services(ipa, half)
+    assert (again["failed"], again["changed"], again["results"]) == (True, False, [])
 
 
 def test_a_session_that_expired_is_renewed_once(ipa: StandIn) -> None:
@@ -105,10 +135,20 @@ def test_a_session_that_expired_is_renewed_once(ipa: StandIn) -> None:
     assert "answered HTTP 401 to service_show" in refused["msg"]
 
 
-def test_cut_connections_are_made_again_and_an_answer_that_was_lost_is_no_error(ipa: StandIn) -> None:
-    # show, then add whose answer is lost after the fact: the stand-in cuts before, so the service is made beforehand.
+def test_requests_that_were_cut_off_or_not_served_are_made_again(ipa: StandIn) -> None:
     ipa.switch(faults=["cut", 503])
     assert actions(services(ipa, {"name": "cut/a.corp.internal"})) == ["create"]
+
+
+@pytest.mark.parametrize(("state", "action", "call"), [("present", "create", "add"), ("absent", "delete", "del")])
+def test_an_answer_that_was_lost_is_no_error(ipa: StandIn, state: str, action: str, call: str) -> None:
+    service = {"name": "lost/a.corp.internal"}
+    services(ipa, service, state="absent" if state == "present" else "present")
+    # The service is looked at; then the command runs, and its answer gets lost.
+    ipa.switch(faults=[0, "lost"], forget_calls=True)
+    assert actions(services(ipa, service, state=state)) == [action]
+    assert ipa.switch().count(f"service_{call}/1") == 2
+    assert actions(services(ipa, service, state=state)) == ["none"]
 
 
 def test_a_server_that_is_away_fails_in_bounded_time(ipa: StandIn) -> None:
@@ -131,6 +171,31 @@ def test_a_missing_authority_or_no_credentials_are_named_at_once(ipa: StandIn) -
     result = services(ipa, {"name": "trust/a.corp.internal"}, ca_path="/nowhere/ca.crt", password="")
     assert "ca_path: '/nowhere/ca.crt' is no file" in result["msg"]
     assert "password and keytab are both empty" in result["msg"]
+
+
+@pytest.mark.parametrize(
+    ("given", "exported", "expected"),
+    [
+        ({"keytab": "/nowhere"}, {"IPA_PASS": PASSWORD}, "keytab: '/nowhere' is no file"),
+        ({"password": "Wrong.123"}, {"IPA_KEYTAB": "/nowhere"}, "the password is wrong"),
+        ({}, {"IPA_PASS": "Wrong.123"}, "the password is wrong"),
+        ({}, {"IPA_KEYTAB": "/nowhere"}, "keytab: '/nowhere' is no file"),
+        ({}, {"IPA_PASS": PASSWORD, "IPA_KEYTAB": "/nowhere"}, "IPA_PASS and IPA_KEYTAB are both set, expected one"),
+        ({}, {}, "empty, expected one"),
+        ({"password": PASSWORD, "keytab": "/nowhere"}, {}, "parameters are mutually exclusive: password|keytab"),
+    ],
+)
+def test_a_variable_counts_only_where_no_option_says_how_to_log_in(
+    ipa: StandIn, monkeypatch: pytest.MonkeyPatch, given: dict[str, str], exported: dict[str, str], expected: str
+) -> None:
+    for name, value in exported.items():
+        monkeypatch.setenv(name, value)
+    params = {key: value for key, value in options(ipa, principals=[{"name": "login/a"}]).items() if key != "password"}
+    # As both shells validate, which is where variables come in.
+    validated = ArgumentSpecValidator(DEFINITION.argument_spec, **DEFINITION.constraints).validate({**params, **given})
+    problems = ", ".join(validated.error_messages)
+    message = problems or DEFINITION.execute(validated.validated_parameters, Reporter())["msg"]
+    assert expected in message
 
 
 @pytest.mark.parametrize(

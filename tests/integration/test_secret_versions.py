@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import threading
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.dataplatform.compute.plugins.module_utils import client as client_module
-from ansible_collections.dataplatform.compute.plugins.module_utils import secret_store
+from ansible_collections.dataplatform.compute.plugins.module_utils import secret_store, secret_versions
 from ansible_collections.dataplatform.compute.plugins.module_utils.retry import RetryPolicy
 from ansible_collections.dataplatform.compute.tests.unit.plugins.module_utils.keytab_bytes import entry, keytab
 
@@ -71,13 +73,30 @@ def test_what_is_no_keytab_in_the_secret_is_replaced(secrets: Secrets) -> None:
     assert secrets.outcome(OLD, compare="keytab")["version"] == "2"
 
 
-def test_older_versions_are_disabled_and_destroyed_after_their_time(secrets: Secrets) -> None:
+def test_older_versions_are_disabled_and_destroyed_after_their_time(
+    secrets: Secrets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    age_of = secret_versions._age_of
+
+    def hours_later(hours: int) -> None:
+        """Let Google's clock go on."""
+        monkeypatch.setattr(
+            secret_versions,
+            "_age_of",
+            lambda versions, latest: age_of(
+                versions, dataclasses.replace(latest, asked_at=latest.asked_at + timedelta(hours=hours))
+            ),
+        )
+
+    ageing = {"compare": "keytab", "disable_previous_after": 24 * 3600, "destroy_previous_after": 72 * 3600}
     secrets.create("keytab-etl")
+    hours_later(100)
     for data in (OLD, ROTATED):
-        result = secrets.outcome(data, compare="keytab", disable_previous_after=1, destroy_previous_after=3)
+        result = secrets.outcome(data, **ageing)
         assert (result["disabled"], result["destroyed"]) == ([], []), "nothing goes when its successor is new"
-    ageing = {"compare": "keytab", "disable_previous_after": 1, "destroy_previous_after": 3}
-    time.sleep(1.1)
+    hours_later(23)
+    assert not secrets.outcome(ROTATED, **ageing)["changed"]
+    hours_later(24)
     foretold = secrets.apply({"keytab-etl": ROTATED}, check=True, **ageing)
     assert (foretold["changed"], foretold["results"][0]["disabled"]) == (True, ["1"])
     assert secrets.states() == {"1": "ENABLED", "2": "ENABLED"}
@@ -86,7 +105,9 @@ def test_older_versions_are_disabled_and_destroyed_after_their_time(secrets: Sec
     assert disabled["diff"][0]["after"]["older_versions"] == {"1": "DISABLED"}
     assert secrets.states() == {"1": "DISABLED", "2": "ENABLED"}
     assert not secrets.outcome(ROTATED, **ageing)["changed"]
-    time.sleep(2)
+    hours_later(71)
+    assert not secrets.outcome(ROTATED, **ageing)["changed"]
+    hours_later(72)
     assert secrets.outcome(ROTATED, **ageing)["destroyed"] == ["1"]
     assert secrets.states() == {"1": "DESTROYED", "2": "ENABLED"}
     assert not secrets.outcome(ROTATED, **ageing)["changed"]
@@ -160,6 +181,17 @@ def test_a_missing_permission_is_one_clear_error(secrets: Secrets, method: str, 
     assert result["failed"]
     assert words in result["msg"]
     assert (result["changed"], secrets.states()) == (False, {})
+
+
+def test_the_first_version_needs_no_right_to_see_the_secret(secrets: Secrets) -> None:
+    """Of the roles that exist, those that may add and access versions may not get the secret itself."""
+    secrets.create("keytab-etl")
+    secrets.fault("secretmanager.projects.secrets.get", status=403)
+    assert secrets.apply({"keytab-etl": OLD}, check=True)["results"][0]["action"] == "add"
+    assert secrets.outcome(OLD)["version"] == "1"
+    missing = secrets.apply({"keytab-elt": OLD})
+    assert missing["failed"]
+    assert ":addVersion answered 404" in missing["msg"]
 
 
 def test_a_full_disk_adds_nothing(secrets: Secrets) -> None:

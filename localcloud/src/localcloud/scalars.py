@@ -97,18 +97,21 @@ def _datetime(value: Any, _style: str) -> str:
     return value
 
 
+def decode_bytes(text: str) -> bytes:
+    """Return the bytes of a field: both alphabets are accepted, with or without padding. Raises binascii.Error."""
+    plain = text.rstrip("=").replace("-", "+").replace("_", "/")
+    return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
+
+
 def _bytes(value: Any, _style: str) -> str:
     if not isinstance(value, str):
         raise RefusedError
-    # Both alphabets are accepted, with or without padding; services get what Python's decoder knows.
-    plain = value.rstrip("=").replace("-", "+").replace("_", "/")
-    padded = plain + "=" * (-len(plain) % 4)
     try:
-        base64.b64decode(padded, validate=True)
+        decode_bytes(value)
     except binascii.Error:
         rendered = json.dumps(value, ensure_ascii=False)
         raise RefusedError(f"(TYPE_BYTES), Base64 decoding failed for {rendered}") from None
-    return padded
+    return value
 
 
 _CONVERTERS: dict[str, Converter] = {

@@ -6,15 +6,13 @@ from collections.abc import Iterable
 
 from localcloud.errors import ApiError
 from localcloud.iam.policies import Policies
-from localcloud.iam.roles import Roles
+from localcloud.iam.roles import OWNER, Roles
 from localcloud.settings import Settings
 
 # Key of the project's own policy among the stored ones.
 PROJECT_POLICY = "cloudresourcemanager/policy"
 # Permissions that are checked. All others are still everybody's: see the table of what localcloud enforces.
 ENFORCED = ("secretmanager.", "iam.", "resourcemanager.projects.setIamPolicy")
-# Owning a project does not include acting as its accounts: that is granted for each of them.
-_NOT_THE_OWNERS = frozenset({"iam.serviceAccounts.getAccessToken"})
 
 
 class Access:
@@ -33,7 +31,7 @@ class Access:
         """
         if not permission.startswith(ENFORCED):
             return True
-        if principal == self._owner and permission not in _NOT_THE_OWNERS:
+        if principal == self._owner and self._roles.permits(OWNER, permission):
             return True
         names = {f"serviceAccount:{principal}", f"user:{principal}", "allUsers", "allAuthenticatedUsers"}
         return any(

@@ -24,6 +24,6 @@ class Identity:
         self.policies = Policies(store, accounts.exists, roles.can_be_bound)
         self.access = Access(settings, self.policies, roles)
         self.services = {
-            ("iam", "v1"): IamService(settings, accounts, roles, self.policies, self.access),
+            ("iam", "v1"): IamService(settings, accounts, roles, self.policies, self.access, store=store),
             ("iamcredentials", "v1"): IamCredentials(accounts, self.access, tokens, clock),
         }

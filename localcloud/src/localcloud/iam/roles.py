@@ -25,10 +25,13 @@ _READ_ACCOUNTS = ("iam.serviceAccounts.get", "iam.serviceAccounts.list")
 _MANAGE_VERSIONS = tuple(
     f"secretmanager.versions.{verb}" for verb in ("add", "destroy", "disable", "enable", "get", "list")
 )
+OWNER = "roles/owner"
+# Owning a project does not include acting as its accounts: that is granted for each of them.
+_NOT_THE_OWNERS = frozenset({"iam.serviceAccounts.getAccessToken"})
 # Permissions by role, as patterns. The basic roles read no payload, but for the owner's: a node whose account is an
 # editor still needs to be granted the secrets it may read.
 PREDEFINED: dict[str, tuple[str, ...]] = {
-    "roles/owner": ("*",),
+    OWNER: ("*",),
     "roles/editor": (
         *_READ_SECRETS,
         *_READ_ACCOUNTS,
@@ -80,6 +83,8 @@ class Roles:
 
     def permits(self, role: str, permission: str) -> bool:
         """Return whether `role` contains `permission`; roles that are not known here contain nothing."""
+        if role == OWNER and permission in _NOT_THE_OWNERS:
+            return False
         if role in PREDEFINED:
             return any(fnmatch.fnmatchcase(permission, pattern) for pattern in PREDEFINED[role])
         custom = self._find(role)

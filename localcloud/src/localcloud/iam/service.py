@@ -15,6 +15,7 @@ from localcloud.iam.roles import Roles
 from localcloud.paging import page
 from localcloud.services import require_project
 from localcloud.settings import Settings
+from localcloud.store import Store
 
 Answer = dict[str, Any]
 # What a method needs, where its name does not say it.
@@ -44,10 +45,11 @@ class IamService:
     """Serves `iam` v1, as far as a deployment uses it."""
 
     def __init__(
-        self, settings: Settings, accounts: Accounts, roles: Roles, policies: Policies, access: Access
+        self, settings: Settings, accounts: Accounts, roles: Roles, policies: Policies, access: Access, *, store: Store
     ) -> None:
-        """Serve these parts."""
+        """Serve these parts, which keep what they have in `store`."""
         self._settings = settings
+        self._store = store
         self._accounts = accounts
         self._roles = roles
         self._policies = policies
@@ -125,10 +127,12 @@ class IamService:
         return {"name": account["name"], **{field: account[field] for field in sorted(fields) if field in account}}
 
     def _delete_account(self, call: Call) -> Answer:
-        account = self._accounts.delete(call.name)
-        member = f"serviceAccount:{account['email']}"
-        self._policies.delete(account_policy(account["email"]))
-        self._policies.retire(member, f"deleted:{member}?uid={account['uniqueId']}")
+        # In one step: an account made later under the same address must not find what this one was granted.
+        with self._store.transaction():
+            account = self._accounts.delete(call.name)
+            member = f"serviceAccount:{account['email']}"
+            self._policies.delete(account_policy(account["email"]))
+            self._policies.retire(member, f"deleted:{member}?uid={account['uniqueId']}")
         return {}
 
     @staticmethod

@@ -9,6 +9,7 @@ import google_crc32c
 
 from localcloud.clock import Clock
 from localcloud.errors import ApiError, invalid_argument, not_found
+from localcloud.scalars import decode_bytes
 from localcloud.secretmanager.names import SecretName, new_etag, require_etag
 from localcloud.secretmanager.payloads import Payloads
 from localcloud.secretmanager.secrets import COLLECTION, Secrets, key_of
@@ -32,7 +33,7 @@ class Versions:
     def add(self, name: SecretName, body: dict[str, Any]) -> dict[str, Any]:
         """Add a version: whole, or not at all. Raises ApiError 400 or 404, OSError when the disk is full."""
         payload = body.get("payload", {})
-        data = base64.b64decode(payload.get("data", ""))
+        data = decode_bytes(payload.get("data", ""))
         self._secrets.require(name)
         if not data:
             raise invalid_argument("Secret Payload cannot be empty.")
@@ -112,7 +113,7 @@ class Versions:
         secret = self._secrets.require(name)
         aliases = {"latest": str(secret["last_version"]), **secret["resource"].get("versionAliases", {})}
         number = aliases.get(name.version, name.version)
-        row = self._store.get(_key(name, int(number))) if number.isdigit() else None
+        row = self._store.get(_key(name, int(number))) if number.isdecimal() else None
         if row is None:
             raise not_found(f"Secret Version [{name}] not found.")
         return row

@@ -30,12 +30,13 @@ options:
   password:
     description:
       - The account's password.
-      - Without it, the variable E(IPA_PASS) is used. Never an argument of a program that is run.
+      - Where no option says how to log in, the variable E(IPA_PASS) is used. Never an argument of a program that is
+        run.
     type: str
   keytab:
     description:
       - File on this machine with the account's keys, in place of a password.
-      - Without it, the variable E(IPA_KEYTAB) is used.
+      - Where no option says how to log in, the variable E(IPA_KEYTAB) is used.
     type: path
   ticket_cache:
     description:

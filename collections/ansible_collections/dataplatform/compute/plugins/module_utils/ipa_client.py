@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import os
 from http.cookiejar import LoadError, MozillaCookieJar
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import env_fallback
+from ansible.module_utils.common.validation import check_type_path
 from ansible_collections.dataplatform.compute.plugins.module_utils.errors import (
     ComputeError,
     TransportError,
@@ -43,8 +45,8 @@ IPA_ARGUMENTS: dict[str, dict[str, Any]] = {
     "server": {"type": "str", "required": True, "fallback": (env_fallback, ["IPA_HOST"])},
     "realm": {"type": "str", "required": True},
     "user": {"type": "str", "default": "admin", "fallback": (env_fallback, ["IPA_USER"])},
-    "password": {"type": "str", "no_log": True, "fallback": (env_fallback, ["IPA_PASS"])},
-    "keytab": {"type": "path", "fallback": (env_fallback, ["IPA_KEYTAB"])},
+    "password": {"type": "str", "no_log": True},
+    "keytab": {"type": "path"},
     "ticket_cache": {"type": "str"},
     "ca_path": {"type": "path", "default": "/etc/ipa/ca.crt"},
     "kdcs": {"type": "list", "elements": "str", "default": []},
@@ -53,8 +55,22 @@ IPA_ARGUMENTS: dict[str, dict[str, Any]] = {
 }
 IPA_CONSTRAINTS: dict[str, Any] = {
     "mutually_exclusive": [_WAYS_TO_LOG_IN],
-    "required_one_of": [_WAYS_TO_LOG_IN],
 }
+# No fallbacks of the options: those would count against an option that is given.
+_VARIABLES = {"password": "IPA_PASS", "keytab": "IPA_KEYTAB"}
+
+
+def with_login(params: dict[str, Any]) -> dict[str, Any]:
+    """The options, with the password or the keytab of the variables where no option says how to log in."""
+    if any(params[option] is not None for option in _WAYS_TO_LOG_IN):
+        return params
+    found = {option: os.environ[name] for option, name in _VARIABLES.items() if os.environ.get(name)}
+    if len(found) > 1:
+        problem = f"the variables {' and '.join(_VARIABLES.values())} are both set, expected one"
+        raise ValidationError([problem], f"the options for {params['server']}")
+    if "keytab" in found:
+        found["keytab"] = check_type_path(found["keytab"])
+    return {**params, **found}
 
 
 class IpaError(ComputeError):
@@ -88,7 +104,7 @@ class IpaClient:
         problems = (
             []
             if any(params[option] for option in _WAYS_TO_LOG_IN)
-            else [f"{', '.join(_WAYS_TO_LOG_IN)} are all empty, expected one"]
+            else [f"{', '.join(_WAYS_TO_LOG_IN)} and {' and '.join(_VARIABLES.values())} are all empty, expected one"]
         )
         for option in ("ca_path", "keytab"):
             if params[option] and not Path(params[option]).is_file():

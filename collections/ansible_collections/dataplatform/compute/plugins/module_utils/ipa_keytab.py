@@ -8,12 +8,18 @@ import base64
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from ansible_collections.dataplatform.compute.plugins.module_utils.errors import ComputeError, ValidationError
+from ansible_collections.dataplatform.compute.plugins.module_utils.errors import (
+    ComputeError,
+    PartialFailureError,
+    ValidationError,
+)
 from ansible_collections.dataplatform.compute.plugins.module_utils.ipa_client import (
     IPA_ARGUMENTS,
     IPA_CONSTRAINTS,
     IpaClient,
+    with_login,
 )
 from ansible_collections.dataplatform.compute.plugins.module_utils.ipa_names import canonical, principal_problems
 from ansible_collections.dataplatform.compute.plugins.module_utils.ipa_ticket import Ticket, ticket
@@ -30,9 +36,9 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 # The program ends with 9 for whatever the server answers; what it says tells them apart.
 _HINTS = {
     "PrincipalName not found": "The service does not exist: create it with ipa_service_principals.",
-    "Can't contact LDAP server": "No LDAP server answers, or its certificate is not signed by ca_path.",
+    "Can't contact LDAP server": "No LDAP server answers.",
+    "Connect error": "The certificate is not signed by ca_path, or not the server's.",
     "Failed to bind to server": "The server did not accept the ticket.",
-    "StartTLS": "The connection could not be encrypted: is ca_path the server's authority?",
 }
 _RIGHTS = {
     True: "Allow the account to read the keys: allow_retrieve_keytab of ipa_service_principals. Administrators may not "
@@ -41,8 +47,17 @@ _RIGHTS = {
 }
 
 
+# Ends after which the server may have made the keys that were asked for: they could not be added to the file or written
+# to it, or no answer came in time.
+_MADE = frozenset({11, 12, 124})
+
+
 class KeytabError(ComputeError):
-    """ipa-getkeytab failed; the message has its own words and what they mean."""
+    """ipa-getkeytab failed; the message has its own words and what they mean. ``made``: there may be a new key."""
+
+    def __init__(self, message: str, *, made: bool = False) -> None:
+        self.made = made
+        super().__init__(message)
 
 
 @dataclass(frozen=True)
@@ -69,21 +84,34 @@ def run(params: dict[str, Any], _client: None, reporter: Reporter) -> dict[str, 
     problems = principal_problems(params["principals"], params["realm"])
     if problems:
         raise ValidationError(problems, "the principals")
+    params = with_login(params)
     principals = [canonical(name, params["realm"]) for name in params["principals"]]
     steps = _steps(params, principals, reporter)
-    results = []
     with ticket(params) as login:
+        # A new key ends the older ones: none is made before all are read that the account may have to read.
         for step in steps:
-            makes = step.make and not reporter.check_mode
+            if step.read:
+                _get(login, params, step, reads=True)
+        results: list[dict[str, Any]] = []
+        for step in steps:
             result: dict[str, Any] = {"principal": step.principal, "action": step.action, "keytab_base64": None}
+            makes = step.make and not reporter.check_mode
+            if makes:
+                try:
+                    _get(login, params, step, reads=False)
+                except KeytabError as error:
+                    raise _partial(error, results) from error
             # Where new keys would be made, the current ones are not what a run would return.
             if makes or not step.make:
-                file = login.directory / "keytab"
-                _get(login, params, step, file, makes=makes)
-                result |= _content(file)
-                file.unlink()
+                result |= _content(_file(login, step))
             results.append(result)
     return {"changed": any(step.make for step in steps), "results": results}
+
+
+def _partial(error: KeytabError, results: list[dict[str, Any]]) -> ComputeError:
+    """The error itself where no key was made, else one that hands out the keytabs: nobody could read the new keys."""
+    changed = error.made or any(result["action"] != "none" for result in results)
+    return PartialFailureError(str(error), {"changed": True, "results": results}) if changed else error
 
 
 def _steps(params: dict[str, Any], principals: list[str], reporter: Reporter) -> list[Step]:
@@ -102,18 +130,16 @@ def _steps(params: dict[str, Any], principals: list[str], reporter: Reporter) ->
     return steps
 
 
-def _get(login: Ticket, params: dict[str, Any], step: Step, file: Path, *, makes: bool) -> None:
-    """Write the keys to a new file in the private directory. The program appends: new keys stand after the old ones."""
+def _file(login: Ticket, step: Step) -> Path:
+    """The keytab of one principal in the private directory."""
+    return login.directory / f"{quote(step.principal, safe='')}.keytab"
+
+
+def _get(login: Ticket, params: dict[str, Any], step: Step, *, reads: bool) -> None:
+    """Write current or new keys to the principal's file. The program appends: new keys stand after the old ones."""
     command = ["ipa-getkeytab", "-H", f"ldap://{params['server']}:{params['ldap_port']}"]
-    command += ["--cacert", params["ca_path"], "-p", step.principal, "-k", str(file)]
-    if step.read:
-        _run(login, [*command, "-r"], step.principal, reads=True)
-    if makes:
-        _run(login, command, step.principal, reads=False)
-
-
-def _run(login: Ticket, command: list[str], principal: str, *, reads: bool) -> None:
-    result = login.run(*command)
+    command += ["--cacert", params["ca_path"], "-p", step.principal, "-k", str(_file(login, step))]
+    result = login.run(*command, *(["-r"] if reads else []))
     if result.code == 0:
         return
     said = " ".join(line.strip() for line in result.errors.splitlines() if "Failed to get keytab" not in line)
@@ -121,8 +147,12 @@ def _run(login: Ticket, command: list[str], principal: str, *, reads: bool) -> N
     hint = next((text for key, text in _HINTS.items() if key in said), "")
     if "Insufficient access" in said:
         hint = _RIGHTS[reads]
+    made = not reads and result.code in _MADE
+    if made:
+        hint = "A new key may have been made, and have ended the older ones: get it with the state current."
     what = "keytab of" if reads else "new key for"
-    raise KeytabError(f"no {what} {principal}: {said.rstrip('.')} (ipa-getkeytab, code {result.code}). {hint}".strip())
+    message = f"no {what} {step.principal}: {said.rstrip('.')} (ipa-getkeytab, code {result.code}). {hint}"
+    raise KeytabError(message.strip(), made=made)
 
 
 def _content(file: Path) -> dict[str, Any]:

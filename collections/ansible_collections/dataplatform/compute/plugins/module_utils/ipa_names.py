@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 _HOST = r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*"
-_SERVICE = re.compile(rf"^[A-Za-z][A-Za-z0-9_.-]*/{_HOST}$")
+_SERVICE = re.compile(rf"[A-Za-z][A-Za-z0-9_.-]*/{_HOST}")
 EXAMPLE = "dask/etl.dev.corp.internal"
 
 
@@ -23,7 +23,7 @@ def principal_problems(principals: Iterable[str], realm: str) -> list[str]:
     seen: set[str] = set()
     for name in principals:
         service, at, own_realm = name.partition("@")
-        if not _SERVICE.match(service):
+        if not _SERVICE.fullmatch(service):
             problems.append(f"principal {name!r}: expected SERVICE/HOST, such as {EXAMPLE}")
         elif at and own_realm != realm:
             problems.append(f"principal {name!r}: is not of the realm {realm}; did you mean '{service}@{realm}'?")

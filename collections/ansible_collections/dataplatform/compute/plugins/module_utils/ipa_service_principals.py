@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,8 +17,10 @@ from ansible_collections.dataplatform.compute.plugins.module_utils.ipa_client im
     DUPLICATE,
     IPA_ARGUMENTS,
     IPA_CONSTRAINTS,
+    NOT_FOUND,
     IpaClient,
     IpaError,
+    with_login,
 )
 from ansible_collections.dataplatform.compute.plugins.module_utils.ipa_names import canonical, principal_problems
 from ansible_collections.dataplatform.compute.plugins.module_utils.task import Reporter, TaskDefinition
@@ -67,6 +70,8 @@ class Plan:
     memberships: list[Membership] = field(default_factory=list)
     before: dict[str, Any] = field(default_factory=dict)
     after: dict[str, Any] = field(default_factory=dict)
+    # What the service is once a call has changed it: all there is to show where a later call fails.
+    reached: dict[str, Any] | None = None
 
     def result(self) -> dict[str, Any]:
         """What the task returns of it."""
@@ -83,14 +88,15 @@ def plan(principal: str, wanted: dict[str, Any], live: dict[str, Any] | None, st
     memberships = []
     for option, (command, attribute) in _OPERATIONS.items():
         for name, kind in _KINDS.items():
-            names = (wanted.get(option) or {}).get(name)
-            if names is None:
+            given = (wanted.get(option) or {}).get(name)
+            if given is None:
                 continue
-            present = set((live or {}).get(f"ipaallowedtoperform_{attribute}_keys_{kind}", ()))
-            for verb, changed in (("allow", set(names) - present), ("disallow", present - set(names))):
+            names = _folded(given)
+            present = _folded((live or {}).get(f"ipaallowedtoperform_{attribute}_keys_{kind}", ()))
+            for verb, changed in (("allow", names - present), ("disallow", present - names)):
                 if changed:
                     memberships.append(Membership(f"service_{verb}_{command}", kind, sorted(changed)))
-            after = {**after, f"{option}.{name}": sorted(set(names))} if names else _without(after, f"{option}.{name}")
+            after = {**after, f"{option}.{name}": sorted(names)} if names else _without(after, f"{option}.{name}")
     action = "create" if live is None else "update" if memberships else "none"
     return Plan(principal, action, has_keytab, memberships, before, after)
 
@@ -104,8 +110,13 @@ def _shown(principal: str, live: dict[str, Any] | None) -> dict[str, Any]:
         for name, kind in _KINDS.items():
             members = live.get(f"ipaallowedtoperform_{attribute}_keys_{kind}")
             if members:
-                shown[f"{option}.{name}"] = sorted(members)
+                shown[f"{option}.{name}"] = sorted(_folded(members))
     return shown
+
+
+def _folded(names: Iterable[str]) -> set[str]:
+    """Names as FreeIPA compares and keeps them: in lower case, whatever they name."""
+    return {name.lower() for name in names}
 
 
 def _without(mapping: dict[str, Any], key: str) -> dict[str, Any]:
@@ -117,7 +128,7 @@ def run(params: dict[str, Any], _client: None, reporter: Reporter) -> dict[str, 
     problems = principal_problems((wanted["name"] for wanted in params["principals"]), params["realm"])
     if problems:
         raise ValidationError(problems, "the principals")
-    with IpaClient(params) as client:
+    with IpaClient(with_login(params)) as client:
         plans = []
         for wanted in params["principals"]:
             principal = canonical(wanted["name"], params["realm"])
@@ -128,6 +139,9 @@ def run(params: dict[str, Any], _client: None, reporter: Reporter) -> dict[str, 
                 try:
                     _apply(client, one, params)
                 except ComputeError as error:
+                    if one.reached is not None:
+                        one.after = one.reached
+                        done.append(one)
                     result = _result(done, reporter.diff)
                     raise PartialFailureError(f"{one.principal}: {error}", result) from error
                 done.append(one)
@@ -135,15 +149,16 @@ def run(params: dict[str, Any], _client: None, reporter: Reporter) -> dict[str, 
 
 
 def _apply(client: IpaClient, one: Plan, params: dict[str, Any]) -> None:
-    if one.action == "delete":
-        client.call("service_del", [one.principal])
-    elif one.action == "create":
-        try:
+    try:
+        if one.action == "delete":
+            client.call("service_del", [one.principal])
+        elif one.action == "create":
             client.call("service_add", one.principal, skip_host_check=params["skip_host_check"], force=params["force"])
-        except IpaError as error:
-            # An earlier attempt whose answer was lost, or somebody else at the same time: either way it is there.
-            if error.code != DUPLICATE:
-                raise
+            one.reached = _shown(one.principal, {})
+    except IpaError as error:
+        # An earlier attempt whose answer was lost, or somebody else at the same time: either way it is as wanted.
+        if error.code != (NOT_FOUND if one.action == "delete" else DUPLICATE):
+            raise
     for membership in one.memberships:
         answer = client.call(membership.command, one.principal, **{membership.kind: membership.names})
         refused = [
@@ -153,8 +168,10 @@ def _apply(client: IpaClient, one: Plan, params: dict[str, Any]) -> None:
             for name, reason in members
             if reason not in _NO_CHANGE
         ]
+        if answer["completed"]:
+            one.reached = _shown(one.principal, answer["result"])
         if refused:
-            raise ValidationError(refused, f"what {client.server} was asked by {membership.command}")
+            raise ComputeError(f"{client.server} refused members of {membership.command}: {', '.join(refused)}")
 
 
 def _result(plans: list[Plan], with_diff: bool) -> dict[str, Any]:

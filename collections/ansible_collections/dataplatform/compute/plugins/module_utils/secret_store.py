@@ -149,6 +149,9 @@ class SecretStore:
                 f"secret {self.secret} does not exist in {self._project.rpartition('/')[2]}; {self._known()}. Create "
                 "it first: gcp_resources with the kind secret_manager_secret"
             ) from error
+        except ForbiddenError:
+            # Who may only access and add versions may not look. If it does not exist, adding one says so.
+            return
 
     def _known(self) -> str:
         try:

@@ -76,8 +76,10 @@ EXAMPLES = r"""
 
 RETURN = r"""
 results:
-  description: What was done for each principal, in the order of the option.
-  returned: success
+  description:
+    - What was done for each principal, in the order of the option. All current keys are read before new ones are made.
+    - After a failure to make keys it holds the keytabs of those that were finished.
+  returned: success, and after a failure when keys were made
   type: list
   elements: dict
   contains:

@@ -122,7 +122,8 @@ EXAMPLES = r"""
 RETURN = r"""
 results:
   description:
-    - What happens to each service, in the order of the option. After a failure it holds those that were finished.
+    - What happens to each service, in the order of the option.
+    - After a failure it holds those that were finished, and the one that failed if it was changed in part.
   returned: always, when the server was reached
   type: list
   elements: dict

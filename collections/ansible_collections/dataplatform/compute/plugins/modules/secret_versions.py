@@ -66,8 +66,11 @@ notes:
   - A version arrives whole or not at all. An attempt whose answer was lost is looked up before the next one.
   - Secret Manager knows no condition for adding a version. Two runs that add the same payload at the same moment may
     add it twice, which changes nothing for readers.
-  - The account needs C(secretmanager.versions.access), C(secretmanager.versions.add) and, to let older versions go,
-    C(list), C(disable) and C(destroy) on versions.
+  - The account needs C(secretmanager.versions.access) and C(secretmanager.versions.add). It needs
+    C(secretmanager.versions.get) where the latest version may be disabled or destroyed, and to let older versions go,
+    also C(list), C(disable) and C(destroy) on versions.
+  - With C(secretmanager.secrets.get) and C(secretmanager.secrets.list), a secret that does not exist is named with the
+    one that was probably meant.
 author:
   - Data Platform Compute contributors (@dataplatform)
 """
