@@ -11,6 +11,7 @@ def test_mounts_of_both_versions_a_second_run_and_a_stale_one(machine: Machine) 
         + """
 /uml/serve.sh start
 mount_nodes
+start_daemon
 echo "data=$(source_of /shared/data)"; echo "projects=$(source_of /shared/projects)"
 for place in data projects; do
   su yarn -c "umask 027; echo from-a-node > /shared/$place/file"
@@ -23,6 +24,7 @@ mount_nodes
 /uml/serve.sh replace data
 stat --file-system /shared/data >/dev/null 2>&1; echo "stale=$?"
 mount_nodes
+daemon
 echo "data=$(source_of /shared/data)"
 echo new > /shared/data/new; echo "new=$(cat /srv/nfs/data/new)"
 """
@@ -34,6 +36,9 @@ echo new > /shared/data/new; echo "new=$(cat /srv/nfs/data/new)"
     assert answer.values("lock") == ["0", "0"]
     assert answer.values("untouched") == ["0"]
     assert answer.values("stale") == ["1"]
+    before, after = answer.values("daemon")
+    assert before.endswith(" active")
+    assert after == before, "the node manager was stopped or started again"
     assert answer.values("new") == ["new"]
 
 
