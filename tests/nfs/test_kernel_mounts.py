@@ -91,8 +91,14 @@ def test_terminated_and_run_again(machine: Machine) -> None:
     answer = machine.boot(
         PREPARE
         + """
-/opt/dataplatform/bundle/nfs-mounts.sh & action=$!
-sleep 6; kill -TERM $action; wait $action; echo "terminated=$?"
+# The second unit is written, and has not its name yet, when the signal comes.
+mkdir /uml/tools
+printf '#!/bin/sh\\nmkdir /uml/first && exec /usr/bin/sync "$@"\\ntouch /uml/second; exec sleep 600\\n' >/uml/tools/sync
+chmod +x /uml/tools/sync
+PATH="/uml/tools:$PATH" /opt/dataplatform/bundle/nfs-mounts.sh & action=$!
+until [ -e /uml/second ]; do sleep 0.1; done
+echo "middle=$(ls -A /etc/systemd/system | grep shared- | sed 's/[.]new[.].*/.new/' | sort | paste -sd' ')"
+kill -TERM $action; wait $action; echo "terminated=$?"
 echo "half=$(ls -A /etc/systemd/system | grep -c '[.]new[.]')"
 /uml/serve.sh start
 mount_nodes
@@ -100,6 +106,7 @@ mount_nodes
     )
     assert answer.values("terminated") == ["143"], answer.output
     assert answer.values("half") == ["0"], "a unit was left half-written"
+    assert answer.values("middle") == [".shared-projects.mount.new shared-data.mount"]
     assert answer.values("code") == ["0"]
 
 
