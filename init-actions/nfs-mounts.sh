@@ -6,7 +6,8 @@
 # program that writes waits for a file server that is away, and loses nothing.
 #
 # NFS knows accounts by number only: the accounts of nfs/accounts.tsv must have the numbers stated there. Safe to run
-# again: what is mounted and answers is left alone; a stale mount is taken away and made again.
+# again: what is mounted and answers is left alone; a stale mount, or one that the bundle changed, is taken away and made
+# again, while the units that wait for it run on.
 set -euo pipefail
 # shellcheck source=init-actions/lib/node.sh
 source /opt/dataplatform/bundle/lib/node.sh || { echo "nfs-mounts.sh: run node-bundle.sh first" >&2; exit 5; }
@@ -18,6 +19,9 @@ readonly common=hard,proto=tcp,timeo=600,retrans=2,rsize=1048576,wsize=1048576,n
 readonly waiting_units=(hadoop-yarn-resourcemanager hadoop-yarn-nodemanager google-dataproc-agent)
 # All tries together stay below the 300 seconds that Dataproc gives an initialization action.
 readonly mount_tries=3 tries_seconds=150 answer_seconds=15
+# A file for every mount whose unit was written and not mounted since, however the run ended that wrote it. Not kept over a
+# reboot, which mounts what the units say.
+readonly to_mount=/run/dataplatform/nfs-mounts
 
 check_accounts() {
   local account uid gid
@@ -30,10 +34,15 @@ check_accounts() {
   log_step "accounts have the stated numbers"
 }
 
-# is_mounted MOUNTPOINT SOURCE: whether it is that NFS mount, and not just a directory.
-# findmnt looks at the mountpoint itself, so it has to be bounded, too.
-is_mounted() {
-  [[ "$(timeout --kill-after=1 "${answer_seconds}" findmnt --noheadings --types nfs,nfs4 --output SOURCE --mountpoint "$1")" == "$2" ]]
+# mounted_source MOUNTPOINT: what is mounted there by NFS, and nothing when that is just a directory. findmnt looks at the
+# mountpoint itself, so it has to be bounded, too: no answer comes from a mount whose server is away.
+mounted_source() {
+  local source result=0
+  source="$(timeout --kill-after=1 "${answer_seconds}" findmnt --noheadings --types nfs,nfs4 --output SOURCE --mountpoint "$1")" \
+    || result=$?
+  # timeout's own codes.
+  ((result != 124 && result != 137)) || source="a server that does not answer"
+  printf '%s' "${source}"
 }
 
 # answers MOUNTPOINT: whether the server says something within bounded time. A hung mount cannot be killed away, so the
@@ -60,13 +69,17 @@ WantedBy=remote-fs.target
 UNIT
 }
 
-# write_units: everything systemd has to know, before anything is started. Names what changed in the array CHANGED.
+# write_units: everything systemd has to know, before anything is started. Notes in ${to_mount} what has to be mounted anew.
 write_units() {
-  local mountpoint source version options unit paths units=()
+  local mountpoint source version options unit text paths units=()
+  mkdir -p -- "${to_mount}" || writing_failed "${to_mount}" "cannot make ${to_mount}"
   while IFS=$'\t' read -r mountpoint source version options; do
     unit="$(systemd-escape --path --suffix=mount "${mountpoint}")"
     units+=("${unit}")
-    CHANGED[${mountpoint}]="$(unit_text "${mountpoint}" "${source}" "${version}" "${options}" | install_unit "${unit}")"
+    text="$(unit_text "${mountpoint}" "${source}" "${version}" "${options}")"
+    # Before the unit: a run that is killed in between must not leave a new unit and the old mount.
+    cmp -s -- - "${UNIT_DIRECTORY}/${unit}" <<<"${text}" || : >"${to_mount}/${unit}"
+    install_unit "${unit}" >/dev/null <<<"${text}"
   done < "${mounts}"
   paths="$(cut -f1 "${mounts}" | paste -sd' ')"
   for unit in "${waiting_units[@]}"; do
@@ -80,18 +93,29 @@ UNIT
   log_step "units of ${#units[@]} mounts are in place; ${waiting_units[*]} start after them"
 }
 
+# is_inactive UNIT: whether systemd has nothing mounted by it.
+is_inactive() { [[ "$(systemctl show --property ActiveState --value "$1")" != active ]]; }
+
+# take_away MOUNTPOINT UNIT: unmount. Open files keep the old mount until they are closed; nobody new gets it. Never by
+# stopping the unit: that stops the units that require it as well, and nothing starts those again.
+take_away() {
+  umount --lazy "$1" || fail mount_failed "$1 is stale or has changed and cannot be unmounted"
+  retry 8 0.1 -- is_inactive "$2" || fail mount_failed "$1 was unmounted, and $2 is still active: see findmnt $1"
+}
+
 mount_one() {
-  local mountpoint=$1 source=$2 version=$3 unit reason attempt
+  local mountpoint=$1 source=$2 version=$3 unit mounted reason attempt
   unit="$(systemd-escape --path --suffix=mount "${mountpoint}")"
-  if is_mounted "${mountpoint}" "${source}"; then
-    if [[ ${CHANGED[${mountpoint}]} == unchanged ]] && answers "${mountpoint}"; then
-      log_step "${mountpoint} is ${source} already"
-      return
-    fi
-    # Open files keep the old mount until they are closed; nobody new gets it.
-    umount --lazy "${mountpoint}" || fail mount_failed "${mountpoint} is stale or has changed and cannot be unmounted"
-    systemctl stop "${unit}" 2>/dev/null || true
-    log_step "${mountpoint} was stale or has changed: unmounted"
+  mounted="$(mounted_source "${mountpoint}")"
+  if [[ "${mounted}" == "${source}" && ! -e "${to_mount}/${unit}" ]] && answers "${mountpoint}"; then
+    log_step "${mountpoint} is ${source} already"
+    return
+  fi
+  if [[ -n "${mounted}" ]]; then
+    take_away "${mountpoint}" "${unit}"
+    log_step "${mountpoint} was ${mounted}, and stale or not as stated: unmounted"
+  elif ! is_inactive "${unit}"; then
+    fail mount_failed "something else than NFS is mounted on ${mountpoint}, expected nothing: see findmnt ${mountpoint}"
   fi
   for ((attempt = 1; ; attempt++)); do
     start_mount "${unit}" "${mountpoint}" "${source}" && break
@@ -103,17 +127,17 @@ mount_one() {
     fi
     pause_after "${attempt}" 1
   done
+  rm -f -- "${to_mount}/${unit}"
   log_step "mounted ${source} on ${mountpoint} (NFS ${version})"
 }
 
 start_mount() {
   local unit=$1 mountpoint=$2 source=$3
   systemctl reset-failed "${unit}" 2>/dev/null || true
-  systemctl start "${unit}" 2>/dev/null && is_mounted "${mountpoint}" "${source}" && answers "${mountpoint}"
+  systemctl start "${unit}" 2>/dev/null && [[ "$(mounted_source "${mountpoint}")" == "${source}" ]] && answers "${mountpoint}"
 }
 
 [[ -r ${mounts} && -r ${accounts} ]] || fail refused "the node bundle names no shared file systems (${mounts})"
-declare -A CHANGED=()
 check_accounts
 write_units
 while IFS=$'\t' read -r mountpoint source version _options; do

@@ -170,7 +170,7 @@ def test_another_authority_is_not_trusted(ipa: StandIn, tmp_path: Path) -> None:
 def test_a_missing_authority_or_no_credentials_are_named_at_once(ipa: StandIn) -> None:
     result = services(ipa, {"name": "trust/a.corp.internal"}, ca_path="/nowhere/ca.crt", password="")
     assert "ca_path: '/nowhere/ca.crt' is no file" in result["msg"]
-    assert "password and keytab are both empty" in result["msg"]
+    assert "password, keytab, ticket_cache, IPA_PASS, IPA_KEYTAB are all empty, expected one" in result["msg"]
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,7 @@ def test_site_publishes_too_and_templates_name_principal_and_secret(world: Publi
     assert metadata["service-principal-secret"] == f"projects/{PROJECT}/secrets/keytab-etl-local"
     assert "node-bundle-uri" in metadata, "what all templates have is still there"
     scripts = [action["executableFile"].rpartition("/")[2] for action in config["initializationActions"]]
-    assert scripts == ["node-bundle.sh", "service-principal.sh", "yarn_queues.py"]
+    assert scripts == ["node-bundle.sh", "service-principal.sh", "yarn_queues.py", "node-metrics.sh"]
 
 
 def test_a_ticket_of_ones_own_will_do(world: Publishing) -> None:

@@ -15,11 +15,20 @@ from ansible_collections.dataplatform.compute.plugins.module_utils.nfs_mounts im
 REPOSITORY = Path(__file__).parents[2]
 HARNESS = REPOSITORY / "scripts" / "uml_run.sh"
 ACCOUNTS = {"yarn": {"uid": 2001, "gid": 2001}}
-# Dataproc's account, the init action, and a look at what is mounted.
+# A daemon of Hadoop that runs already when the init action changes something.
+NODE_MANAGER = """
+[Service]
+ExecStart=/bin/sleep infinity
+"""
+# Dataproc's account, the init action, and a look at what is mounted and at the daemon.
 PREPARE = """
 groupadd --gid 2001 yarn && useradd --uid 2001 --gid 2001 yarn
 mount_nodes() { /opt/dataplatform/bundle/nfs-mounts.sh; echo "code=$?"; }
 source_of() { findmnt --noheadings --types nfs,nfs4 --output SOURCE,FSTYPE --mountpoint "$1"; }
+start_daemon() { systemctl start hadoop-yarn-nodemanager; daemon; }
+daemon() {
+  echo "daemon=$(systemctl show --property ActiveState,MainPID --value hadoop-yarn-nodemanager | paste -sd' ')"
+}
 """
 
 
@@ -48,7 +57,7 @@ class Machine:
         target.write_text(content)
         target.chmod(mode)
 
-    def boot(self, script: str, seconds: int = 240) -> Answer:
+    def boot(self, script: str, seconds: int = 480) -> Answer:
         """Boot and run shell code; ``mount_nodes`` in it is the init action, ``/uml/serve.sh`` the file server."""
         file = self.directory / "script.sh"
         file.write_text(f"#!/bin/bash\nset -u\n{script}\n")
@@ -89,4 +98,5 @@ def machine_with_bundle(tmp_path: Path) -> Machine:
     ]
     for path, text in bundle(mounts).items():
         machine.install(f"{home}/{path}", text)
+    machine.install("/etc/systemd/system/hadoop-yarn-nodemanager.service", NODE_MANAGER)
     return machine

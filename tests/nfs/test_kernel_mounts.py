@@ -35,6 +35,7 @@ def test_mounts_of_both_versions_a_second_run_and_a_stale_one(machine: Machine) 
         + """
 /uml/serve.sh start
 mount_nodes
+start_daemon
 echo "data=$(source_of /shared/data)"; echo "projects=$(source_of /shared/projects)"
 for place in data projects; do
   su yarn -c "umask 027; echo from-a-node > /shared/$place/file"
@@ -47,6 +48,7 @@ mount_nodes
 /uml/serve.sh replace data
 stat --file-system /shared/data >/dev/null 2>&1; echo "stale=$?"
 mount_nodes
+daemon
 echo "data=$(source_of /shared/data)"
 echo new > /shared/data/new; echo "new=$(cat /srv/nfs/data/new)"
 """
@@ -58,6 +60,9 @@ echo new > /shared/data/new; echo "new=$(cat /srv/nfs/data/new)"
     assert answer.values("lock") == ["0", "0"]
     assert answer.values("untouched") == ["0"]
     assert answer.values("stale") == ["1"]
+    before, after = answer.values("daemon")
+    assert before.endswith(" active")
+    assert after == before, "the node manager was stopped or started again"
     assert answer.values("new") == ["new"]
 
 
@@ -169,8 +174,15 @@ def test_a_server_that_is_dead_at_boot_fails_the_node_and_a_terminated_run_is_ru
 sed 's/retry=2/retry=0/' /opt/dataplatform/bundle/nfs-mounts.sh >/uml/nfs-mounts.sh; chmod +x /uml/nfs-mounts.sh
 /uml/nfs-mounts.sh; echo "dead=$?"
 echo "state=$(systemctl is-failed shared-data.mount)"
-/opt/dataplatform/bundle/nfs-mounts.sh & action=$!
-for ((n = 0; n < 300; n++)); do [ "$(systemctl is-active shared-data.mount)" = activating ] && break; sleep 0.2; done
+# As on a node that it never ran on.
+rm -f /etc/systemd/system/shared-*.mount; systemctl daemon-reload
+# The second unit is written, and has not its name yet, when the signal comes.
+mkdir /uml/tools
+printf '#!/bin/sh\\nmkdir /uml/first && exec /usr/bin/sync "$@"\\ntouch /uml/second; exec sleep 600\\n' >/uml/tools/sync
+chmod +x /uml/tools/sync
+PATH="/uml/tools:$PATH" /opt/dataplatform/bundle/nfs-mounts.sh & action=$!
+until [ -e /uml/second ]; do sleep 0.1; done
+echo "middle=$(ls -A /etc/systemd/system | grep shared- | sed 's/[.]new[.].*/.new/' | sort | paste -sd' ')"
 kill -TERM $action; wait $action; echo "terminated=$?"
 echo "half=$(ls -A /etc/systemd/system | grep -c '[.]new[.]')"
 /uml/serve.sh start
@@ -181,6 +193,7 @@ mount_nodes
     assert "127.0.0.1:/data cannot be mounted on /shared/data: mount.nfs: " in answer.output
     assert answer.values("terminated") == ["143"], answer.output
     assert answer.values("half") == ["0"], "a unit was left half-written"
+    assert answer.values("middle") == [".shared-projects.mount.new shared-data.mount"]
     assert answer.values("code") == ["0"]
 
 

@@ -14,7 +14,7 @@ from tests.unit.init_actions.fake_google import Google, certificate, serve
 
 INIT_ACTIONS = Path(__file__).parents[3] / "init-actions"
 # What a node's scripts write, and where a test sees it.
-PLACES = {"/opt": "opt", "/etc/systemd": "systemd"}
+PLACES = {"/opt": "opt", "/etc/systemd": "systemd", "/run": "run"}
 
 
 @dataclass
@@ -79,7 +79,7 @@ def node_in_a_namespace(tmp_path: Path, cloud_authority: Path) -> Iterator[Shell
     google = Google(attributes={"dataproc-role": "Worker"})
     server = serve(google, cloud_authority)
     address = f"127.0.0.1:{server.server_address[1]}"
-    for name in ("opt", "systemd/system"):
+    for name in ("opt", "systemd/system", "run"):
         (tmp_path / name).mkdir(parents=True)
     environment = {
         "PATH": os.environ["PATH"],

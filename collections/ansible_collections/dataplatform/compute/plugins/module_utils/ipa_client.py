@@ -104,7 +104,7 @@ class IpaClient:
         problems = (
             []
             if any(params[option] for option in _WAYS_TO_LOG_IN)
-            else [f"{', '.join(_WAYS_TO_LOG_IN)} and {' and '.join(_VARIABLES.values())} are all empty, expected one"]
+            else [f"{', '.join([*_WAYS_TO_LOG_IN, *_VARIABLES.values()])} are all empty, expected one"]
         )
         for option in ("ca_path", "keytab"):
             if params[option] and not Path(params[option]).is_file():
