@@ -57,9 +57,9 @@ def main(arguments: list[str]) -> int:
     # Nodes of a cluster start together; they need not send together.
     due = time.monotonic() + random.uniform(0, min(settings.interval, 10))  # noqa: S311
     while not stopping.wait(max(0.0, due - time.monotonic())):
+        # From start to start, and never sooner: Google takes a point of a series every so many seconds at most.
+        due = time.monotonic() + settings.interval
         agent.round()
-        # Rounds that took too long are left out, not made up for.
-        due = max(due + settings.interval, time.monotonic())
     endpoint.shutdown()
     endpoint.server_close()
     log.say("told to stop")

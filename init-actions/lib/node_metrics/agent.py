@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -90,12 +91,13 @@ class Agent:
         self.text = ""
 
     def round(self) -> None:
-        """Do one round."""
+        """Do one round; its points are of its beginning, however long the answers take."""
+        now = time.time()
         machine = self._who_am_i()
         readings = self._read(machine)
         self._show(readings)
         if machine is not None and readings and self._may_send():
-            self._send(readings, machine)
+            self._send(readings, machine, now)
             self._show(readings)
 
     def _who_am_i(self) -> Machine | None:
@@ -155,8 +157,8 @@ class Agent:
             return False
         return True
 
-    def _send(self, readings: list[Reading], machine: Machine) -> None:
-        for batch in batches(time_series(readings, machine, time.time())):
+    def _send(self, readings: list[Reading], machine: Machine, now: float) -> None:
+        for batch in batches(time_series(readings, machine, now)):
             try:
                 outcome = self._monitoring.write(machine.project, batch)
             except MetadataError as problem:
@@ -174,9 +176,13 @@ class Agent:
         self._refused += 1
         self._failures += 1
         self._left_out = rounds_to_leave_out(self._failures, outcome.status, self._jitter)
-        # What does not depend on us, in other words or with another status, is no news.
-        kind = str(outcome.status) if outcome.status in (400, 403) else "away"
-        self._log.problem("write", kind, explanation(outcome, machine.project))
+        text = explanation(outcome, machine.project)
+        if outcome.status == 400:
+            # That later points are taken says nothing of those; the same reason for other points is no news.
+            self._log.problem("points", re.sub(r"[0-9]+", "", text), text)
+            return
+        # Nor is what does not depend on us, in other words or with another status.
+        self._log.problem("write", "403" if outcome.status == 403 else "away", text)
 
 
 def rounds_to_leave_out(failures: int, status: int, jitter: Callable[[], float]) -> int:

@@ -14,7 +14,9 @@ MOST_PER_REQUEST = 200
 
 
 def time_series(readings: Iterable[Reading], machine: Machine, now: float) -> list[dict[str, Any]]:
-    """Return one TimeSeries per reading; a reading whose series is there already is left out, as Google takes one.
+    """Return one TimeSeries per reading, with a point of `now`.
+
+    A reading whose series is there already is left out, as Google takes one; so is a counter that began after `now`.
 
     The monitored resource is the virtual machine: a Dataproc cluster is none that users may write for, so its name is
     a label.
@@ -29,8 +31,9 @@ def time_series(readings: Iterable[Reading], machine: Machine, now: float) -> li
         labels = {"cluster": machine.cluster, "node": machine.name, **reading.labels}
         interval = {"endTime": timestamp(now)}
         if figure.kind == CUMULATIVE:
-            # A start must be before the end: clocks of containers and nodes are the same one.
-            interval["startTime"] = timestamp(min(reading.since, now - 0.001))
+            interval["startTime"] = timestamp(reading.since)
+            if interval["startTime"] >= interval["endTime"]:
+                continue
         value = (
             {"int64Value": str(round(reading.value))} if figure.value_type == INT64 else {"doubleValue": reading.value}
         )

@@ -251,10 +251,9 @@ def test_points_are_what_google_takes() -> None:
     assert cpu["metric"]["labels"] == {"cluster": "etl", "node": "etl-w-0"}
 
 
-def test_a_counter_that_began_just_now_begins_before_it_ends() -> None:
-    (series,) = points.time_series([Reading(figures.COMPUTED, 0.0, LABELS, since=2000.0)], MACHINE, 1000.0)
-    interval = series["points"][0]["interval"]
-    assert interval["startTime"] < interval["endTime"]
+def test_a_counter_that_began_just_now_has_no_point_yet() -> None:
+    readings = [Reading(figures.COMPUTED, 0.0, LABELS, since=since) for since in (1000.0, 2000.0)]
+    assert points.time_series(readings, MACHINE, 1000.0) == []
 
 
 def test_requests_hold_at_most_two_hundred_series() -> None:
@@ -365,10 +364,25 @@ def test_monitoring_away_and_back(agent: Agent, google: Google, lines: list[str]
 
 
 def test_a_refused_point_stops_nothing(agent: Agent, google: Google, lines: list[str]) -> None:
-    google.point_faults = [400, 400]
-    assert rounds(agent, google, 3) == [0, 1, 2]
-    assert lines[0] == "Cloud Monitoring refuses some points (HTTP 400): what Google says"
-    assert len(lines) == 2
+    google.point_faults = [400, 0, 400, 400]
+    assert rounds(agent, google, 5) == [0, 1, 2, 3, 4]
+    assert lines == ["Cloud Monitoring refuses some points (HTTP 400): what Google says"]
+
+
+def test_points_are_of_the_time_when_the_round_began(
+    agent: Agent, google: Google, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [1000.0]
+    read = agent._node.read
+
+    def slowly() -> Iterator[Reading]:
+        clock[0] += 30
+        return read()
+
+    monkeypatch.setattr(agents.time, "time", lambda: clock[0])
+    monkeypatch.setattr(agent._node, "read", slowly)
+    agent.round()
+    assert {series["points"][0]["interval"]["endTime"] for series in google.points[0]} == {"1970-01-01T00:16:40.000Z"}
 
 
 def test_no_metadata_server_is_said_once_and_figures_are_shown_all_the_same(lines: list[str], tmp_path: Path) -> None:
