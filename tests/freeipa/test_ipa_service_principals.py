@@ -178,6 +178,7 @@ def test_a_missing_authority_or_no_credentials_are_named_at_once(ipa: StandIn) -
     [
         ({"keytab": "/nowhere"}, {"IPA_PASS": PASSWORD}, "keytab: '/nowhere' is no file"),
         ({"password": "Wrong.123"}, {"IPA_KEYTAB": "/nowhere"}, "the password is wrong"),
+        ({"ticket_cache": "FILE:/nowhere"}, {"IPA_PASS": PASSWORD}, "no valid ticket in ticket_cache"),
         ({}, {"IPA_PASS": "Wrong.123"}, "the password is wrong"),
         ({}, {"IPA_KEYTAB": "/nowhere"}, "keytab: '/nowhere' is no file"),
         ({}, {"IPA_PASS": PASSWORD, "IPA_KEYTAB": "/nowhere"}, "IPA_PASS and IPA_KEYTAB are both set, expected one"),

@@ -109,7 +109,7 @@ def run(params: dict[str, Any], _client: None, reporter: Reporter) -> dict[str, 
 
 
 def _partial(error: KeytabError, results: list[dict[str, Any]]) -> ComputeError:
-    """The error itself where no key was made, else one that hands out the keytabs: nobody could read the new keys."""
+    """The error itself where no key was made, else one that hands out the keytabs: nobody else has them."""
     changed = error.made or any(result["action"] != "none" for result in results)
     return PartialFailureError(str(error), {"changed": True, "results": results}) if changed else error
 

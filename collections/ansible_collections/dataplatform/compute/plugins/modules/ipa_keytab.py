@@ -19,7 +19,9 @@ extends_documentation_fragment:
   - dataplatform.compute.common.attributes
 attributes:
   check_mode:
-    details: Reads the keys that would stay, and makes none. A service that does not exist counts as one to be made.
+    details:
+      - Reads the keys, returns those that would stay, and makes none. A service that does not exist counts as one to be
+        made.
   diff_mode:
     support: none
     details: Keys are not shown.
