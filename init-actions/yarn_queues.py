@@ -343,6 +343,8 @@ After=network-online.target
 Type=oneshot
 ExecStart={python} {program} refresh
 EnvironmentFile=-/etc/environment
+# Nothing is hidden: certificate authorities and Hadoop's files may be anywhere.
+ProtectHome=read-only
 ReadWritePaths={directory}
 """
 CHECK = """[Unit]
@@ -354,6 +356,8 @@ Type=oneshot
 # Who the ResourceManager is reads what it reads.
 User=yarn
 ExecStart={python} {check}
+ProtectHome=yes
+PrivateTmp=yes
 BindReadOnlyPaths={directory}
 """
 # With every start of the ResourceManager, also after a reboot.
@@ -366,8 +370,6 @@ TimeoutStartSec=180
 NoNewPrivileges=yes
 CapabilityBoundingSet=
 ProtectSystem=strict
-ProtectHome=yes
-PrivateTmp=yes
 PrivateDevices=yes
 ProtectKernelTunables=yes
 ProtectKernelModules=yes

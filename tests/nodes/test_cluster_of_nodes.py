@@ -91,6 +91,8 @@ def test_the_environment_is_one_read_only_image(host: Any, nodes_cloud: LocalClo
 def test_the_master_has_the_queues_and_fetches_new_ones(master: Any, cluster: Cluster) -> None:
     assert "<allocations>" in master.file("/etc/hadoop/conf/fair-scheduler.xml").content_string
     assert master.service("yarn-queues.timer").is_running
+    fetched = master.run("systemctl start yarn-queues.service || journalctl --output=cat -u yarn-queues.service | tail")
+    assert fetched.stdout == ""
     queues = cluster.yarn("scheduler")["scheduler"]["schedulerInfo"]["rootQueue"]["childQueues"]["queue"]
     assert {queue["queueName"] for queue in queues} >= {"root.critical", "root.normal", "root.low"}
 

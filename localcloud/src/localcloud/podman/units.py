@@ -68,8 +68,9 @@ class UnitDaemon(Daemon):
         )
         (directory / self._unit).write_text(unit, encoding="utf-8")
         home = shlex.quote(str(directory.parent))
+        # As on Dataproc's nodes, Hadoop's configuration is root's, and everybody reads it.
         self._call(
-            f"chown -R {_ACCOUNT}: {home}"
+            f"chown -R {_ACCOUNT}: {home} && chown -R root: {home}/conf && chmod -R a+rX {home}/conf"
             f" && cp {shlex.quote(str(directory / self._unit))} /usr/lib/systemd/system/{self._unit}"
             f" && systemctl daemon-reload && systemctl enable --quiet {self._unit} && systemctl start {self._unit}"
         )
