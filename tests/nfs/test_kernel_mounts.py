@@ -170,6 +170,15 @@ def test_a_server_that_is_dead_at_boot_fails_the_node_and_a_terminated_run_is_ru
     answer = machine.boot(
         PREPARE
         + """
+# The second unit is written, and has not its name yet, when the signal comes.
+mkdir /uml/tools
+printf '#!/bin/sh\\nmkdir /uml/first && exec /usr/bin/sync "$@"\\ntouch /uml/second; exec sleep 600\\n' >/uml/tools/sync
+chmod +x /uml/tools/sync
+PATH="/uml/tools:$PATH" /opt/dataplatform/bundle/nfs-mounts.sh & action=$!
+until [ -e /uml/second ]; do sleep 0.1; done
+echo "middle=$(ls -A /etc/systemd/system | grep shared- | sed 's/[.]new[.].*/.new/' | sort | paste -sd' ')"
+kill -TERM $action; wait $action; echo "terminated=$?"
+echo "half=$(ls -A /etc/systemd/system | grep -c '[.]new[.]')"
 # Asking once instead of for two minutes.
 sed 's/retry=2/retry=0/' /opt/dataplatform/bundle/nfs-mounts.sh >/uml/nfs-mounts.sh; chmod +x /uml/nfs-mounts.sh
 /uml/nfs-mounts.sh; echo "dead=$?"
@@ -184,14 +193,13 @@ PATH="/uml/tools:$PATH" /opt/dataplatform/bundle/nfs-mounts.sh & action=$!
 until [ -e /uml/second ]; do sleep 0.1; done
 echo "middle=$(ls -A /etc/systemd/system | grep shared- | sed 's/[.]new[.].*/.new/' | sort | paste -sd' ')"
 kill -TERM $action; wait $action; echo "terminated=$?"
-echo "half=$(ls -A /etc/systemd/system | grep -c '[.]new[.]')"
 /uml/serve.sh start
 mount_nodes
 """
     )
     assert (answer.values("dead"), answer.values("state")) == (["9"], ["failed"]), answer.output
     assert "127.0.0.1:/data cannot be mounted on /shared/data: mount.nfs: " in answer.output
-    assert answer.values("terminated") == ["143"], answer.output
+    assert answer.values("terminated") == ["143", "143"], answer.output
     assert answer.values("half") == ["0"], "a unit was left half-written"
     assert answer.values("middle") == [".shared-projects.mount.new shared-data.mount"]
     assert answer.values("code") == ["0"]

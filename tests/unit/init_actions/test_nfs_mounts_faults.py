@@ -144,6 +144,17 @@ def test_another_version_in_the_bundle_is_mounted_anew(nfs: NfsNode) -> None:
     assert nfs.calls("umount", "start") == ["umount --lazy /shared/projects", "start shared-projects.mount"]
 
 
+def test_what_is_mounted_there_and_is_not_nfs_is_left_alone(nfs: NfsNode) -> None:
+    systemctl = nfs.node.directory / "tools" / "systemctl"
+    systemctl.write_text(
+        systemctl.read_text().replace("#!/bin/bash\n", '#!/bin/bash\n[ "$1" != show ] || echo active\n')
+    )
+    failed = nfs.run()
+    assert failed.returncode == 9, failed.stderr
+    assert "something else than NFS is mounted on /shared/data" in failed.stderr
+    assert nfs.calls("umount", "start", "stop") == []
+
+
 @pytest.mark.parametrize("name", ["mounts.tsv", "accounts.tsv"])
 def test_a_bundle_without_mounts_is_refused(nfs: NfsNode, name: str) -> None:
     (nfs.bundle / "nfs" / name).unlink()
