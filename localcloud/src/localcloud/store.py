@@ -17,7 +17,7 @@ from typing import Any
 disk_full: ContextVar[bool] = ContextVar("disk_full", default=False)
 
 # Raised by one with every change to a table or to what its rows hold: an older state is refused, not misread.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS resources (key TEXT PRIMARY KEY, collection TEXT NOT NULL, body TEXT NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS resources_by_collection ON resources (collection, key);

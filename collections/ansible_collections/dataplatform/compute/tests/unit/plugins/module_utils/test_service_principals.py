@@ -17,8 +17,9 @@ REALM = {
 }
 
 
-def rendered(*templates, realm=REALM, environment="dev", account="yarn"):
-    return service_principals(realm, templates, environment=environment, project="example-project", account=account)
+def rendered(*templates, **changed):
+    options = {"realm": REALM, "environment": "dev", "account": "yarn", **changed}
+    return service_principals(options.pop("realm"), templates, project="example-project", **options)
 
 
 def test_every_template_has_its_own_principal_and_secret():
