@@ -16,9 +16,11 @@ stage_lint() {
 }
 
 stage_unit() {
-  pytest -q tests/unit "${collection}/tests/unit"
+  local result=0
+  pytest -q tests/unit "${collection}/tests/unit" || result=$?
   # These wait for processes of their own most of the time.
-  pytest -q --numprocesses 2 --dist loadfile tests/jobs
+  pytest -q --numprocesses 2 --dist loadfile tests/jobs || result=$?
+  return "${result}"
 }
 
 # A file's tests share servers and runs, so a file stays on one of the two workers.
@@ -31,16 +33,20 @@ stage_sanity() {
 }
 
 stage_integration() {
-  pytest -q --numprocesses 2 --dist loadfile tests/integration
-  # The modules for FreeIPA against a realm with a real KDC.
-  pytest -q -rs tests/freeipa
+  local result=0
+  pytest -q --numprocesses 2 --dist loadfile tests/integration || result=$?
+  # The modules and roles for FreeIPA against a realm with a real KDC.
+  pytest -q -rs tests/freeipa || result=$?
+  return "${result}"
 }
 
 # Real ResourceManagers and real Dask. Jobs wait for JVMs and for timers most of the time; the tests of the queues alone
 # measure who gets how much when, so they have the machine for themselves.
 stage_yarn() {
-  pytest -q --numprocesses 2 --dist loadfile tests/yarn/jobs
-  pytest -q tests/yarn --ignore=tests/yarn/jobs
+  local result=0
+  pytest -q --numprocesses 2 --dist loadfile tests/yarn/jobs || result=$?
+  pytest -q tests/yarn --ignore=tests/yarn/jobs || result=$?
+  return "${result}"
 }
 
 # Three nodes with systemd that boot through all initialization actions; needs root and podman. Meanwhile machines whose kernel
