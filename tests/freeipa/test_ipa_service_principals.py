@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -227,3 +228,17 @@ def test_a_controllers_keytab_stands_for_a_password(ipa: StandIn, tmp_path: Path
     assert "login_password" not in ipa.switch()
     refused = services(ipa, {"name": "spnego/a.corp.internal"}, user="nobody", **login)
     assert "no ticket for nobody@CORP.INTERNAL" in refused["msg"]
+
+
+def test_a_ticket_of_somebody_else_is_refused_before_a_call(ipa: StandIn, tmp_path: Path) -> None:
+    cache = f"FILE:{tmp_path}/ticket"
+    subprocess.run(["kinit", "-c", cache, "nobody"], input="Nobody.123\n", text=True, check=True, capture_output=True)
+    service, login = {"name": "spnego/b.corp.internal"}, {"password": None, "ticket_cache": cache}
+    refused = services(ipa, service, **login)
+    assert (
+        f"the ticket in ticket_cache '{cache}' is of nobody@CORP.INTERNAL, but user and realm say admin@"
+        in refused["msg"]
+    )
+    assert ipa.switch() == []
+    # Its own user gets as far as FreeIPA, which knows that he may not.
+    assert "refused service_add" in services(ipa, service, user="nobody", **login)["msg"]

@@ -40,8 +40,8 @@ options:
     type: path
   ticket_cache:
     description:
-      - A ticket cache on this machine with a ticket of the account, such as V(FILE:/tmp/krb5cc_0), in place of a
-        password. The task gets no ticket of its own then, and leaves this one.
+      - A ticket cache on this machine with a ticket of O(user), such as V(FILE:/tmp/krb5cc_0), in place of a
+        password. The task gets no ticket of its own then, and leaves this one. A ticket of somebody else is refused.
     type: str
   ca_path:
     description: File with the certificate authority of the server.

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -32,6 +33,7 @@ _HINTS = {
     "credentials have been revoked": "The account is locked or disabled.",
     "no suitable keys": "The keytab holds no key of this account.",
 }
+_OWNER = re.compile(r"^Default principal: (.+)$", re.MULTILINE)
 
 
 class KerberosError(ComputeError):
@@ -106,10 +108,18 @@ def ticket(params: dict[str, Any]) -> Iterator[Ticket]:
 
 
 def _require_ticket(params: dict[str, Any], environment: dict[str, str]) -> None:
+    account, cache = f"{params['user']}@{params['realm']}", params["ticket_cache"]
     # It says nothing: there is a ticket that has not expired, or there is none.
     if run_tool(["klist", "-s"], environment).code:
-        account = f"{params['user']}@{params['realm']}"
-        raise KerberosError(f"no valid ticket in ticket_cache {params['ticket_cache']!r}. Get one: kinit {account}")
+        raise KerberosError(f"no valid ticket in ticket_cache {cache!r}. Get one: kinit {account}")
+    # FreeIPA would know the caller by the ticket, while rights are given to the account that is named.
+    found = _OWNER.search(run_tool(["klist"], environment).output)
+    owner = found[1] if found else "nobody"
+    if owner != account:
+        raise KerberosError(
+            f"the ticket in ticket_cache {cache!r} is of {owner}, but user and realm say {account}. State the user"
+            f" whose ticket it is, or get another one: kinit {account}"
+        )
 
 
 def _kinit(params: dict[str, Any], environment: dict[str, str]) -> None:
