@@ -7,9 +7,11 @@ import signal
 from collections.abc import Iterator
 
 import pytest
+from ansible_collections.dataplatform.compute.plugins.module_utils.ipa_service_principals import DEFINITION
 
+from tests.freeipa.conftest import execute, options
 from tests.freeipa.publishing import NODE, ROTATE, SECRETS, SITE, TEMPLATES, Publishing, changed, principal
-from tests.freeipa.stand_in import PASSWORD, USER, StandIn
+from tests.freeipa.stand_in import HOST, PASSWORD, USER, StandIn
 from tests.integration.conftest import LocalCloud
 from tests.integration.google import PROJECT, wait_for
 
@@ -56,6 +58,16 @@ def test_the_nodes_account_and_nobody_else_may_read_it(world: Publishing) -> Non
         "roles/secretmanager.secretAccessor": [f"serviceAccount:{NODE}"],
         "roles/secretmanager.viewer": ["user:ada@example.com"],
     }
+
+
+def test_the_controllers_account_and_nobody_else_may_have_the_keys(world: Publishing, ipa: StandIn) -> None:
+    others: dict[str, list[str]] = {"groups": ["admins"], "hosts": [HOST]}
+    service = {"name": principal("ml"), "allow_retrieve_keytab": others, "allow_create_keytab": others}
+    assert execute(DEFINITION, options(ipa, principals=[service]))["changed"]
+    assert changed(world.play()) == 1
+    alone = {"users": [USER], "groups": [], "hosts": [], "hostgroups": []}
+    wanted = {**service, "allow_retrieve_keytab": alone, "allow_create_keytab": alone}
+    assert execute(DEFINITION, options(ipa, principals=[wanted]), check=True)["diff"] == []
 
 
 def test_nothing_secret_was_said(world: Publishing) -> None:
@@ -117,7 +129,7 @@ def test_a_ticket_of_ones_own_will_do(world: Publishing) -> None:
     cache = f"FILE:{world.directory}/ticket"
     assert "Password for" in world.run("kinit", "-c", cache, USER, input=f"{PASSWORD}\n")
     ticket = ("-e", f"service_principals_ipa_ticket_cache={cache}")
-    assert changed(world.play(None, *ticket, IPA_PASS="")) == 0
+    assert changed(world.play(None, *ticket, IPA_KEYTAB="/nowhere")) == 0, "an option wins over a variable"
     assert "Default principal: admin@" in world.run("klist", cache), "the ticket was taken away"
     world.run("kdestroy", "-c", cache)
     said = world.play(None, *ticket, IPA_PASS="", fails=True)
@@ -128,8 +140,9 @@ def test_what_is_wrong_is_said_although_keytabs_are_not_shown(world: Publishing)
     keys = [world.key(template) for template in TEMPLATES]
     said = world.play(None, "-e", "service_principals_ipa_ldap_port=1", fails=True)
     assert "No LDAP server answers" in said
-    said = world.play(None, IPA_PASS="", fails=True)
+    said = world.play(SITE, IPA_PASS="", fails=True)
     assert "service_principals_ipa_ticket_cache are all empty; expected one of them" in said
+    assert "TASK [storage_buckets" not in said, "something was done before"
     said = world.play(ROTATE, "-e", "template=elt", fails=True)
     assert "template is 'elt', which platform_cluster_templates does not have; did you mean 'etl'?" in said
     assert [world.key(template) for template in TEMPLATES] == keys
