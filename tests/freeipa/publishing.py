@@ -16,6 +16,7 @@ from tests.integration.google import PROJECT, Google
 
 SITE = REPOSITORY / "site.yml"
 ROTATE = REPOSITORY / "playbooks" / "rotate_keytabs.yml"
+TEARDOWN = REPOSITORY / "playbooks" / "teardown.yml"
 SECRETS = f"https://secretmanager.googleapis.com/v1/projects/{PROJECT}/secrets"
 TEMPLATES = ("analytics", "etl", "ml")
 NODE = f"dataproc-node@{PROJECT}.iam.gserviceaccount.com"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Iterator
 
@@ -10,8 +11,8 @@ import pytest
 from ansible_collections.dataplatform.compute.plugins.module_utils.ipa_service_principals import DEFINITION
 
 from tests.freeipa.conftest import execute, options
-from tests.freeipa.publishing import NODE, ROTATE, SECRETS, SITE, TEMPLATES, Publishing, changed, principal
-from tests.freeipa.stand_in import HOST, PASSWORD, USER, StandIn
+from tests.freeipa.publishing import NODE, ROTATE, SECRETS, SITE, TEARDOWN, TEMPLATES, Publishing, changed, principal
+from tests.freeipa.stand_in import HOST, PASSWORD, REALM, USER, StandIn
 from tests.integration.conftest import LocalCloud
 from tests.integration.google import PROJECT, wait_for
 
@@ -146,3 +147,13 @@ def test_what_is_wrong_is_said_although_keytabs_are_not_shown(world: Publishing)
     said = world.play(ROTATE, "-e", "template=elt", fails=True)
     assert "template is 'elt', which platform_cluster_templates does not have; did you mean 'etl'?" in said
     assert [world.key(template) for template in TEMPLATES] == keys
+
+
+def test_a_teardown_leaves_no_keytab_and_names_the_principals_that_stay(world: Publishing) -> None:
+    world.google.call("POST", SECRETS, params={"secretId": "of-somebody"}, json={"replication": {"automatic": {}}})
+    said = world.play(TEARDOWN, "-e", "confirm=local")
+    left = [secret["name"].rpartition("/")[2] for secret in world.google.call("GET", SECRETS).json()["secrets"]]
+    assert left == ["of-somebody"]
+    told = re.findall(rf"\S+@{REALM}", said.partition("ipa service-del")[2])
+    assert sorted(told) == [principal(template) for template in TEMPLATES], said
+    assert all(world.key(template) for template in TEMPLATES)
