@@ -9,7 +9,8 @@ short_description: The directories that have to be on a file server's share
 version_added: 0.1.0
 description:
   - What to mount to see the whole share, and the directories in it with numbers of owners and modes.
-  - Refuses exports that are not in the share, owners without numbers and modes that protect nothing, all at once.
+  - Refuses exports that are not directly in the share, owners without numbers and modes that protect nothing, all at
+    once.
   - The same input always gives the same output; nothing is asked and nothing is changed.
 options:
   _input:

@@ -25,7 +25,7 @@ _OPTIONS = "soft,timeo=100,retrans=2,retry=0,proto=tcp"
 def shared_directories(
     file_server: Mapping[str, Any], accounts: Mapping[str, Mapping[str, int]], read_only: bool = False
 ) -> dict[str, Any]:
-    """Return what to mount (``source``, ``options``) and the ``directories`` in it, outer ones first.
+    """Return what to mount (``source``, ``options``) and the ``directories`` in it.
 
     Each directory has ``path`` below the share, ``uid``, ``gid`` and ``mode``. Raises ValidationError with everything
     that could not be prepared.
@@ -38,9 +38,9 @@ def shared_directories(
     mounts = file_server["mounts"]
     versions = {mount.get("version", DEFAULT_VERSION) for mount in mounts}
     version = versions.pop() if len(versions) == 1 else DEFAULT_VERSION
-    found = {
+    directories = {
         mount["export"]: {
-            "path": posixpath.relpath(mount["export"], file_server["share"]),
+            "path": posixpath.basename(mount["export"]),
             "uid": accounts[_owner(mount)]["uid"],
             "gid": accounts[_owner(mount)]["gid"],
             "mode": _mode(mount),
@@ -51,14 +51,17 @@ def shared_directories(
         "source": f"{file_server['server']}:{file_server['share']}",
         # Version 3 would start a lock manager, which nobody needs here.
         "options": f"vers={version},{_OPTIONS}{',nolock' if version == '3' else ''}{',ro' if read_only else ''}",
-        "directories": [found[export] for export in sorted(found)],
+        "directories": list(directories.values()),
     }
 
 
 def check_shared_directories(
     file_server: Mapping[str, Any] | None, accounts: Mapping[str, Mapping[str, int]]
 ) -> Iterator[tuple[KeyPath, Finding]]:
-    """Every export is a directory of the share, with an owner who has numbers and a mode that protects its files."""
+    """Every export is a directory of the share, with an owner who has numbers and a mode that protects its files.
+
+    Not one further down: whoever owns the directory above could put a link in its place, which root would follow.
+    """
     share = (file_server or {}).get("share")
     if not file_server or not share:
         return
@@ -68,6 +71,9 @@ def check_shared_directories(
         export, owner, mode = mount["export"], _owner(mount), _mode(mount)
         if posixpath.normpath(export) != export or not export.startswith(f"{share.rstrip('/')}/"):
             yield _at((*path, "export"), export, f"expected a directory in the share, such as {share}/data")
+        elif posixpath.dirname(export) != posixpath.normpath(share):
+            near = posixpath.join(share, posixpath.basename(export))
+            yield _at((*path, "export"), export, "expected no directory between the share and the export", near)
         if owner not in accounts:
             known = ", ".join(sorted(accounts))
             near = closest_match(owner, accounts)

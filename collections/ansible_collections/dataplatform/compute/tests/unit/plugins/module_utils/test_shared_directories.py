@@ -23,15 +23,16 @@ def server(*mounts: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {"server": "filer", "share": "/vol", "mounts": list(mounts), **more}
 
 
-def test_directories_have_numbers_and_modes_and_outer_ones_come_first() -> None:
-    mounts = [mount("tmp/deep", mode="3775"), mount("tmp", owner="ingest"), mount("data")]
-    assert shared_directories(server(*mounts), ACCOUNTS) == {
-        "source": "filer:/vol",
+@pytest.mark.parametrize("share", ["/vol", "/vol/"])
+def test_directories_have_numbers_and_modes(share: str) -> None:
+    mounts = [mount("data"), mount("ingested", owner="ingest"), mount("tmp", mode="3775")]
+    assert shared_directories(server(*mounts, share=share), ACCOUNTS) == {
+        "source": f"filer:{share}",
         "options": "vers=3,soft,timeo=100,retrans=2,retry=0,proto=tcp,nolock",
         "directories": [
             {"path": "data", "uid": 2001, "gid": 2002, "mode": "2775"},
-            {"path": "tmp", "uid": 2011, "gid": 2002, "mode": "2775"},
-            {"path": "tmp/deep", "uid": 2001, "gid": 2002, "mode": "3775"},
+            {"path": "ingested", "uid": 2011, "gid": 2002, "mode": "2775"},
+            {"path": "tmp", "uid": 2001, "gid": 2002, "mode": "3775"},
         ],
     }
 
@@ -57,6 +58,11 @@ REFUSED = [
     (server(mount("data") | {"export": "/volume/data"}), "in the share, such as /vol/data"),
     (server(mount("data") | {"export": "/vol/../etc"}), "in the share, such as /vol/data"),
     (server(mount("data") | {"export": "/vol"}), "in the share, such as /vol/data"),
+    (
+        server(mount("tmp"), mount("tmp/deep")),
+        "mounts[1].export: '/vol/tmp/deep': expected no directory between the share",
+    ),
+    (server(mount("a/b")), "and the export; did you mean '/vol/b'?"),
     (
         server(mount("data", owner="yarm")),
         "mounts[0].owner: 'yarm': expected one of platform_accounts: ingest, yarn; did",
