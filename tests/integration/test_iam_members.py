@@ -123,14 +123,16 @@ def test_a_lost_race_is_run_again_and_loses_nothing(iam: Iam) -> None:
     def race(self: Any, method: str, url: str, **options: Any) -> Any:
         if url.endswith("setIamPolicy") and not raced:
             raced.append(url)
-            iam.set_policy(SECRET, {"role": ADMIN, "members": [COLLEAGUE]})
+            iam.set_policy(SECRET, *({"role": role, "members": [COLLEAGUE]} for role in (ADMIN, READ)))
         return request(self, method, url, **options)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(client_module.GoogleClient, "request", race)
-        result = iam.grant(SECRET, READ, MEMBER)
+        result = iam.grant(SECRET, READ, MEMBER, exclusive=True)
     assert not result.get("failed"), result
     assert iam.policy(SECRET) == {ADMIN: [COLLEAGUE], READ: [MEMBER]}
+    assert result["results"][0]["removed"] == [{"role": READ, "member": COLLEAGUE}], "told is not what was written"
+    assert result["diff"][0]["before"] == {READ: [COLLEAGUE]}
 
 
 @pytest.mark.parametrize("fault", [{"status": 503}, {"kind": "truncate"}], ids=["503", "half-an-answer"])
@@ -140,7 +142,16 @@ def test_passing_faults_and_lost_answers_grant_once(iam: Iam, fault: dict[str, A
         iam.cloud.cli("fault", "add", f"--method=secretmanager.projects.secrets.{method}", "--count=1", *arguments)
     result = iam.grant(SECRET, READ, MEMBER)
     assert (result["changed"], result.get("failed", False)) == (True, False)
+    assert result["results"][0]["added"] == [{"role": READ, "member": MEMBER}]
     assert iam.policy(SECRET) == {READ: [MEMBER]}
+
+
+def test_a_policy_that_could_not_be_written_is_told_as_it_is(iam: Iam) -> None:
+    iam.cloud.cli("fault", "add", "--method=secretmanager.projects.secrets.setIamPolicy", "--status=403")
+    result = iam.grant(SECRET, READ, MEMBER)
+    assert (result["failed"], result["changed"], result["diff"]) == (True, False, [])
+    told = result["results"][0]
+    assert (told["action"], told["added"], told["removed"], told["failed"]) == ("none", [], [], True)
 
 
 def test_what_does_not_exist_yet_is_foretold_and_not_granted(iam: Iam) -> None:

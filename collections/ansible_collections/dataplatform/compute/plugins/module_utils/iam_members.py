@@ -77,11 +77,12 @@ class Outcome:
 
     def to_result(self) -> dict[str, Any]:
         """Return the entry of ``results``."""
+        done = self.plan if self.error is None else PolicyPlan({})
         result = {
             "resource": self.resource,
-            "action": UPDATE if self.plan.changed else NONE,
-            "added": [{"role": role, "member": member} for role, member in self.plan.added],
-            "removed": [{"role": role, "member": member} for role, member in self.plan.removed],
+            "action": UPDATE if done.changed else NONE,
+            "added": [{"role": role, "member": member} for role, member in done.added],
+            "removed": [{"role": role, "member": member} for role, member in done.removed],
             "changed": self.changed,
         }
         if self.error is not None:
@@ -123,8 +124,9 @@ class Converger:
         def attempt(_number: int) -> None:
             live = self._read(outcome.resource, read)
             plan = plan_policy(live, grants, absent=self._absent)
-            # After a lost answer or a lost race the plan has less to do; what is told is what this run did.
-            if not outcome.plan.changed:
+            # What is told is the plan that was written: after a lost race the last one, and after a lost answer, which
+            # leaves nothing to do, the one before.
+            if plan.changed or not outcome.plan.changed:
                 outcome.before, outcome.plan = live, plan
             if not plan.changed or self._reporter.check_mode:
                 return

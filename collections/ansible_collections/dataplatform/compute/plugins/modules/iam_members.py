@@ -108,7 +108,7 @@ results:
       returned: always
       sample: projects/example-project/secrets/keytab-etl-dev
     action:
-      description: V(update) where the policy was written, V(none) where it was as wanted.
+      description: V(update) where the policy was written, V(none) where it was as wanted or where it failed.
       type: str
       returned: always
       sample: update
