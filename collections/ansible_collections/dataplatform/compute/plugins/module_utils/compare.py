@@ -59,7 +59,7 @@ def compare(kind: Kind, desired: dict[str, Any], live: dict[str, Any]) -> Compar
     ``before`` shows the live values of stated fields (in the user's spelling where both mean the same), ``after`` what
     the user states.
     """
-    walk = _Walk(kind, kind.ignored(desired))
+    walk = _Walk(kind, kind.ignored(desired, live))
     before = walk.value(kind.schema.root, desired, live, (), kind.strict)
     return Comparison(walk.changes, before, without_nulls(desired))
 

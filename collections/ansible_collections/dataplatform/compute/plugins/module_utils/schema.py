@@ -236,9 +236,17 @@ def _long(value: Any) -> tuple[Any, str]:
 
 
 def _time(value: Any) -> tuple[Any, str]:
-    if not isinstance(value, str) or not _DATETIME.match(value):
+    if not isinstance(value, str) or not _DATETIME.match(value) or not _is_moment(value):
         return value, 'a time such as "2026-01-31T12:00:00Z"'
     return re.sub(r"(\.\d*?)0+(?=Z|[+-])", r"\1", value).replace(".Z", "Z"), ""
+
+
+def _is_moment(text: str) -> bool:
+    try:
+        datetime.datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _yaml(value: Any) -> str:

@@ -37,14 +37,14 @@ options:
       - For autoscaling policies and workflow templates what is stated is the whole truth. A live field that is not
         stated is removed, except those that Google fills in (such as C(basicAlgorithm.cooldownPeriod)).
       - For all other kinds only stated fields are compared, because Google fills in most of the others. Lists are
-        compared as a whole, and so are C(labels), C(lifecycle) and C(cors) of a bucket, C(annotations) and
-        C(replication) of a secret.
+        compared as a whole, and so are C(labels), C(lifecycle) and C(cors) of a bucket, C(annotations),
+        C(replication) and C(versionAliases) of a secret.
       - Labels that are stated are the whole truth too, except those that Google adds (C(goog-*)). Where no labels are
         stated, the live ones stay and only O(ownership_labels) are added.
       - Never a difference are what only Google writes, a short name against the URL it stands for, an absent field
         against an empty one, numbers written as text, the order of lists that have none (such as network tags), an
-        image version against the patch release Google chose for it, and the number of workers of a cluster that has
-        an autoscaling policy.
+        image version against the patch release Google chose for it, the number of workers of a cluster that has an
+        autoscaling policy, and a secret's C(nextRotationTime) that Google has moved on by C(rotationPeriod).
       - Of a cluster, only labels, the numbers of workers, the autoscaling policy, the mapping of users to service
         accounts and the times of C(lifecycleConfig) can change in place; see O(allow_replace).
     type: list

@@ -37,7 +37,7 @@ def _no_problems(_resource: dict[str, Any]) -> list[str]:
     return []
 
 
-def _nothing_ignored(_desired: dict[str, Any]) -> frozenset[str]:
+def _nothing_ignored(_desired: dict[str, Any], _live: dict[str, Any]) -> frozenset[str]:
     return frozenset()
 
 
@@ -62,6 +62,7 @@ class Kind:
     ``labelled``: whether labels mark what is ours; where they cannot, nothing is purged, and deleted only with
     ``adopt: always``. ``outdated_status`` is what Google answers, beside 409 and 412, to an update of something that
     changed since it was read. ``wrong_scope`` says why an id cannot be in a scope.
+    ``ignored`` names what belongs to Google of this desired and live resource.
     """
 
     name: str
@@ -91,7 +92,7 @@ class Kind:
     replaceable: bool = False
     long_running: bool = False
     operations_url: str = ""
-    ignored: Callable[[dict[str, Any]], frozenset[str]] = _nothing_ignored
+    ignored: Callable[[dict[str, Any], dict[str, Any]], frozenset[str]] = _nothing_ignored
     checks: Callable[[dict[str, Any]], list[str]] = _no_problems
     wrong_scope: Callable[[Scope, str], str] = _any_scope
     state: Callable[[dict[str, Any]], str] = _no_state

@@ -70,7 +70,7 @@ def same_image_version(desired: Any, live: Any) -> bool:
     return all(part is None or part == other for part, other in zip(wanted.groups(), found.groups(), strict=True))
 
 
-def _ignored(desired: dict[str, Any]) -> frozenset[str]:
+def _ignored(desired: dict[str, Any], _live: dict[str, Any]) -> frozenset[str]:
     """The numbers of workers belong to the autoscaler where there is one."""
     autoscaling = (desired.get("config") or {}).get("autoscalingConfig") or {}
     return _WORKER_COUNTS if autoscaling.get("policyUri") else frozenset()

@@ -39,7 +39,9 @@ def _update(scope: Scope, identifier: str, body: dict[str, Any], _live: dict[str
 
 def _wrong_scope(scope: Scope, identifier: str) -> str:
     """Google derives an account's address from the project it is made in."""
-    expected = f"{identifier.partition('@')[0]}@{scope.project}{_DOMAIN}"
+    # example.com:project, whose accounts are in project.example.com.
+    project = ".".join(reversed(scope.project.split(":")))
+    expected = f"{identifier.partition('@')[0]}@{project}{_DOMAIN}"
     return "" if identifier == expected else f"email is '{identifier}'; expected {expected} in project {scope.project}"
 
 

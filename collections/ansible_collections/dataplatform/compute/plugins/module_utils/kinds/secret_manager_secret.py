@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -19,6 +20,7 @@ _CHANGEABLE = frozenset(
 )
 # What Google takes at creation and never shows again, so that it could not be compared.
 _NOT_SHOWN = {"ttl": "expireTime", "tags": "labels"}
+_NEXT = "nextRotationTime"
 
 
 def _collection(scope: Scope) -> str:
@@ -38,12 +40,24 @@ def _update(scope: Scope, identifier: str, body: dict[str, Any], live: dict[str,
     # The whole fields: a mask cannot name one label.
     fields = sorted({str(path[0]) for path in changed})
     stated = {field: body[field] for field in fields if field in body}
+    if "rotation" in stated and _ignored(body, live):
+        # The stated time is past by now, which Google would refuse.
+        stated["rotation"] = {**stated["rotation"], _NEXT: live["rotation"][_NEXT]}
     etag = {"etag": live["etag"]} if live.get("etag") else {}
     return Call("PATCH", _url(scope, identifier), {"updateMask": ",".join(fields)}, {**stated, **etag})
 
 
 def _delete(scope: Scope, identifier: str, live: dict[str, Any]) -> Call:
     return Call("DELETE", _url(scope, identifier), {"etag": live["etag"]} if live.get("etag") else {})
+
+
+def _ignored(desired: dict[str, Any], live: dict[str, Any]) -> frozenset[str]:
+    """The next rotation is Google's once it has been moved by the period: what is stated was only the first one."""
+    stated, found = desired.get("rotation") or {}, live.get("rotation") or {}
+    if not (stated.get("rotationPeriod") and stated.get(_NEXT) and found.get(_NEXT)):
+        return frozenset()
+    later = datetime.fromisoformat(found[_NEXT]) > datetime.fromisoformat(stated[_NEXT])
+    return frozenset({f"rotation.{_NEXT}"} if later else ())
 
 
 def _checks(secret: dict[str, Any]) -> list[str]:
@@ -81,5 +95,6 @@ KIND = Kind(
     unordered=frozenset({"replication.userManaged.replicas", "topics"}),
     updatable=_CHANGEABLE,
     outdated_status="FAILED_PRECONDITION",
+    ignored=_ignored,
     checks=_checks,
 )

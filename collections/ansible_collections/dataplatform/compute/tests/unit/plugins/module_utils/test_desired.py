@@ -16,6 +16,7 @@ POLICY = KINDS["dataproc_autoscaling_policy"]
 TEMPLATE = KINDS["dataproc_workflow_template"]
 CLUSTER = KINDS["dataproc_cluster"]
 BUCKET = KINDS["storage_bucket"]
+SECRET = KINDS["secret_manager_secret"]
 PLACEMENT = {"managedCluster": {"clusterName": "work", "config": {}}}
 
 
@@ -91,6 +92,11 @@ def problems_of(kind, *resources, ownership=None):
         (POLICY, policy(labels={"team": 7}), 'labels.team is 7; expected a string; write it in quotes: "7"'),
         (POLICY, policy(labels={"Team": "x"}), "labels has the key 'Team'; expected lower-case letters"),
         (POLICY, policy(labels={"owner": "anna@x.com"}), "labels.owner is 'anna@x.com'; expected lower-case letters"),
+        (
+            SECRET,
+            {"name": "keytab", "replication": {"automatic": {}}, "expireTime": "2026-02-30T00:00:00Z"},
+            "expireTime is '2026-02-30T00:00:00Z'; expected a time such as \"2026-01-31T12:00:00Z\"",
+        ),
         (POLICY, policy(labels={"team": None}), "labels.team is null; expected a value"),
         (POLICY, policy(id="x"), "id is 'x'; expected 3 to 50 letters"),
         (POLICY, policy(id="standard\n"), "expected 3 to 50 letters"),

@@ -105,6 +105,36 @@ def test_a_secret_stays_where_it_is(desired, live):
     assert not any(kind.can_update(path) for path in changed)
 
 
+JANUARY, APRIL = "2026-01-01T00:00:00Z", "2026-04-01T00:00:00.5Z"
+QUARTERLY = {"rotationPeriod": "7776000s", "nextRotationTime": JANUARY}
+
+
+@pytest.mark.parametrize(
+    ("desired", "live", "expected"),
+    [
+        (QUARTERLY, {"nextRotationTime": APRIL}, []),
+        ({**QUARTERLY, "nextRotationTime": APRIL}, {"nextRotationTime": JANUARY}, ["nextRotationTime"]),
+        ({"nextRotationTime": JANUARY}, {"nextRotationTime": APRIL}, ["nextRotationTime"]),
+        (QUARTERLY, {"nextRotationTime": APRIL, "rotationPeriod": "86400s"}, ["rotationPeriod"]),
+    ],
+    ids=["moved by google", "moved by the user", "no period", "another period"],
+)
+def test_the_next_rotation_is_googles_once_it_has_moved_it(desired, live, expected):
+    kind = KINDS["secret_manager_secret"]
+    found = {"name": "keytab", "rotation": {**QUARTERLY, **live}}
+    changed = paths(kind, {"name": "keytab", "rotation": desired}, found)
+    assert changed == [("rotation", name) for name in expected]
+
+
+def test_another_rotation_period_is_not_written_with_a_time_that_is_past():
+    kind = KINDS["secret_manager_secret"]
+    desired = {"name": "keytab", "rotation": QUARTERLY}
+    live = {"name": "keytab", "rotation": {"rotationPeriod": "86400s", "nextRotationTime": APRIL}}
+    changed = paths(kind, desired, live)
+    call = kind.update_call(SCOPE, "keytab", update_body(kind, desired, live, changed), live, changed)
+    assert call.json == {"rotation": {"rotationPeriod": "7776000s", "nextRotationTime": APRIL}}
+
+
 @pytest.mark.parametrize(
     ("secret", "problem"),
     [
@@ -134,6 +164,11 @@ def test_an_account_of_another_project_is_refused():
     assert kind.wrong_scope(SCOPE, "dataproc-node@example-project.iam.gserviceaccount.com") == ""
     problem = kind.wrong_scope(SCOPE, "dataproc-node@other-project.iam.gserviceaccount.com")
     assert "expected dataproc-node@example-project.iam.gserviceaccount.com in project example-project" in problem
+    scoped = Scope("example.com:data")
+    assert kind.wrong_scope(scoped, "dataproc-node@data.example.com.iam.gserviceaccount.com") == ""
+    assert "expected node-1@data.example.com.iam" in kind.wrong_scope(
+        scoped, "node-1@example.com.iam.gserviceaccount.com"
+    )
 
 
 def test_cluster_patch_masks_what_changed():
