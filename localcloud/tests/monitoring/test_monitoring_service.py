@@ -79,6 +79,7 @@ def test_pages(session: requests.Session, metric: str) -> None:
     [
         ("", {}, "must specify a single metric type"),
         ('resource.type = "gce_instance"', {}, "must specify a single metric type"),
+        ('metric.type = starts_with("custom.googleapis.com/")', {}, "must specify a single metric type"),
         ('metric.type = "custom.googleapis.com/a" AND nonsense', {}, "The supplied filter [nonsense] is invalid"),
         (
             'metric.type = "custom.googleapis.com/a"',

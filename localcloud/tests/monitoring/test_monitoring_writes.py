@@ -137,6 +137,7 @@ def test_at_most_two_hundred_series_in_a_request_and_each_once(world: World) -> 
         ({"metric": {"type": TYPE, "labels": {"no-worker": "x"}}}, "label key 'no-worker'"),
         ({"metricKind": "DELTA"}, "expected GAUGE or CUMULATIVE"),
         ({"valueType": "DOUBLE"}, "INT64 in a series of DOUBLE"),
+        ({"metricKind": "CUMULATIVE", "points": [{"interval": {}, "value": {"boolValue": True}}]}, "a BOOL is a GAUGE"),
         ({"points": []}, "Only one point"),
         ({"points": [{"interval": {}, "value": {"int64Value": "7"}}]}, "end_time had an invalid value: it is required"),
         ({"points": [{"interval": {}, "value": {"stringValue": "7"}}]}, "expected one value of BOOL"),
@@ -179,5 +180,14 @@ def test_a_descriptor_that_is_created_again_keeps_its_labels(world: World) -> No
     again = world.descriptors.create({**body, "labels": [{"key": "run"}], "description": "new"})
     assert [label["key"] for label in again["labels"]] == ["run", "state"]
     assert again["description"] == "new"
-    with pytest.raises(ApiError, match="invalid combination"):
-        world.descriptors.create({**body, "valueType": "STRING"})
+    for wrong in ({"valueType": "STRING"}, {"metricKind": "CUMULATIVE", "valueType": "BOOL"}):
+        with pytest.raises(ApiError, match="invalid combination"):
+            world.descriptors.create({**body, **wrong})
+
+
+def test_a_write_gives_a_metric_its_first_unit_and_no_other(world: World) -> None:
+    world.series.create([world.one(-60)])
+    for seconds, unit in ((-40, "{task}"), (-20, "By")):
+        world.series.create([world.one(seconds, unit=unit)])
+        assert world.descriptors.find(TYPE)["unit"] == "{task}"
+    assert [label["key"] for label in world.descriptors.find(TYPE)["labels"]] == ["state"]

@@ -11,6 +11,7 @@ from localcloud.store import Store
 COLLECTION = "monitoring/metricDescriptors"
 KINDS = ("GAUGE", "CUMULATIVE")
 VALUE_TYPES = ("BOOL", "INT64", "DOUBLE", "DISTRIBUTION")
+NEVER = ("CUMULATIVE", "BOOL")
 PREFIXES = ("custom.googleapis.com/", "external.googleapis.com/")
 _TYPE = re.compile(r"[a-z.]+(?:/[A-Za-z0-9_.-]+)+")
 _LABEL = re.compile(r"[a-zA-Z][a-zA-Z0-9_]{0,99}")
@@ -29,10 +30,11 @@ class Descriptors:
         """Create a descriptor, or replace it; labels that it had stay. Raises ApiError 400."""
         kind, value_type = body.get("metricKind", "GAUGE"), body.get("valueType", "")
         check_type(body.get("type", ""))
-        if kind not in KINDS or value_type not in VALUE_TYPES:
+        if kind not in KINDS or value_type not in VALUE_TYPES or (kind, value_type) == NEVER:
             raise invalid_argument(
                 f"Field metricDescriptor has an invalid combination of metricKind {kind} and valueType {value_type!r}; "
-                f"user-defined metrics have {' or '.join(KINDS)} and {', '.join(VALUE_TYPES)}."
+                f"user-defined metrics have {' or '.join(KINDS)} and {', '.join(VALUE_TYPES)}, and never "
+                f"{' with '.join(NEVER)}."
             )
         before = self.find(body["type"]) or {}
         given = {label["key"] for label in body.get("labels", ())}
@@ -40,7 +42,10 @@ class Descriptors:
         return self._keep({**body, "metricKind": kind, "labels": labels})
 
     def make(self, series: dict[str, Any], value_type: str) -> dict[str, Any]:
-        """Return the descriptor of a series' metric, made or given more labels by this write. Raises ApiError 400."""
+        """Return the descriptor of a series' metric. Raises ApiError 400.
+
+        This write makes it, or gives it more labels or its first unit.
+        """
         metric = series["metric"]
         check_type(metric["type"])
         found = self.find(metric["type"])
@@ -58,12 +63,11 @@ class Descriptors:
                 }
             )
         known = {label["key"] for label in found.get("labels", ())}
-        new = [key for key in keys if key not in known]
-        return (
-            self._keep({**found, "labels": [*found.get("labels", ()), *({"key": key} for key in new)]})
-            if new
-            else found
-        )
+        new = [{"key": key} for key in keys if key not in known]
+        more = {"labels": [*found.get("labels", ()), *new]} if new else {}
+        if series.get("unit") and not found.get("unit"):
+            more["unit"] = series["unit"]
+        return self._keep({**found, **more}) if more else found
 
     def get(self, name: str) -> dict[str, Any]:
         """Return a descriptor. Raises ApiError 404."""

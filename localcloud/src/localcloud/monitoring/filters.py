@@ -28,9 +28,10 @@ def parse_filter(text: str) -> Predicate:
 
 
 def metric_types(text: str) -> list[str]:
-    """Return the metric types that a filter compares with."""
+    """Return the metric types that a filter names; one by a function of its text may be many."""
     found = [_TERM.fullmatch(part.strip()) for part in re.split(r"\s+AND\s+", text.strip())]
-    return [term["value"] for term in found if term and term["field"] == "metric.type" and term["operator"] == "="]
+    named = [term for term in found if term and term["field"] == "metric.type" and term["operator"] == "="]
+    return [term["value"] for term in named if not term["function"]]
 
 
 def _term(text: str) -> Predicate:

@@ -6,7 +6,7 @@ import math
 from datetime import datetime, timedelta
 from typing import Any
 
-from localcloud.monitoring.descriptors import KINDS
+from localcloud.monitoring.descriptors import KINDS, NEVER
 
 # What users may write for, with the labels that name one of each (project_id is filled in by Google).
 RESOURCES = {
@@ -77,6 +77,8 @@ def _value_problem(series: dict[str, Any], value: dict[str, Any]) -> str:
         return "Field points[0].value had an invalid value: a double must be finite."
     if series.get("metricKind", "GAUGE") not in KINDS:
         return f"Field metricKind had an invalid value of {series['metricKind']}: expected GAUGE or CUMULATIVE."
+    if (series.get("metricKind"), kind) == NEVER:
+        return "Field metricKind had an invalid value of CUMULATIVE: a BOOL is a GAUGE."
     return ""
 
 
