@@ -53,6 +53,7 @@ User=${account}
 RuntimeDirectory=service-principal
 RuntimeDirectoryMode=0700
 RuntimeDirectoryPreserve=yes
+EnvironmentFile=-/etc/environment
 ExecStart=+/bin/bash ${BUNDLE}/lib/service-ticket.sh ${account} ${principal} ${secret}
 TimeoutStartSec=150
 KillMode=mixed
@@ -74,10 +75,11 @@ RandomizedDelaySec=2min
 [Install]
 WantedBy=timers.target
 UNIT
+  # Only ordered: multi-user.target starts the ticket's unit. Were it wanted here, every start of a daemon would make, and
+  # wait for, another attempt.
   for waiting in "${waiting_units[@]}"; do
     install_unit "${waiting}.service.d/15-service-principal.conf" >/dev/null <<UNIT
 [Unit]
-Wants=${unit}.service
 After=${unit}.service
 UNIT
   done

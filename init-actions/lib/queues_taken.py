@@ -116,9 +116,11 @@ def difference(stated: dict[str, int | None], running: dict[str, int]) -> str:
 
 def check(seconds: float) -> str:
     """Wait until the ResourceManager has taken the file; what to say then. Raises Problem."""
-    stated, web = stated_queues(), address()
+    web = address()
     started = time.monotonic()
     while True:
+        # Anew each time: a newer file may have come, and that is then the one that has to be taken.
+        stated = stated_queues()
         running, problem = running_queues(web)
         problem = problem or difference(stated, running)
         passed = time.monotonic() - started

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from node_metrics import hadoop, scraping, targets
+from node_metrics.counters import Counters
 from node_metrics.exposition import Sample, render
 from node_metrics.figures import FIGURES, GROUPS, Reading
 from node_metrics.google import Machine, Metadata, MetadataError, Monitoring, Outcome
@@ -83,6 +84,7 @@ class Agent:
         self._log = log
         self._node = node
         self._machine: Machine | None = None
+        self._counters = Counters()
         self._failures = 0
         self._left_out = 0
         self._written = 0
@@ -92,9 +94,17 @@ class Agent:
 
     def round(self) -> None:
         """Do one round; its points are of its beginning, however long the answers take."""
-        now = time.time()
+        try:
+            self._round(time.time())
+        except Exception as problem:
+            # Much of what is read was made by users' code: whatever it leads to, the next round may be without it.
+            self._log.problem("round", type(problem).__name__, f"a round ended early: {problem!r}")
+        else:
+            self._log.fine("round", "rounds end in good order again")
+
+    def _round(self, now: float) -> None:
         machine = self._who_am_i()
-        readings = self._read(machine)
+        readings = self._read(machine, now)
         self._show(readings)
         if machine is not None and readings and self._may_send():
             self._send(readings, machine, now)
@@ -110,11 +120,11 @@ class Agent:
             self._log.fine("metadata", "the metadata server answers")
         return self._machine
 
-    def _read(self, machine: Machine | None) -> list[Reading]:
+    def _read(self, machine: Machine | None, now: float) -> list[Reading]:
         sources: dict[str, Callable[[], Iterable[Reading]]] = {
             "node": self._node.read,
             "yarn": lambda: self._read_yarn(machine.role) if machine else [],
-            "dask": self._read_dask,
+            "dask": lambda: self._counters.since_they_fell(self._read_dask(), now),
         }
         readings: list[Reading] = []
         for group, read in sources.items():
@@ -122,7 +132,8 @@ class Agent:
                 continue
             try:
                 readings += read()
-            except (OSError, ValueError, LookupError) as problem:
+            except Exception as problem:
+                # Whatever is wrong with one group, the others are sent.
                 self._log.problem(group, type(problem).__name__, f"no figures of {group}: {problem}")
             else:
                 self._log.fine(group, f"figures of {group} are there")
@@ -158,19 +169,24 @@ class Agent:
         return True
 
     def _send(self, readings: list[Reading], machine: Machine, now: float) -> None:
+        taken = False
         for batch in batches(time_series(readings, machine, now)):
             try:
                 outcome = self._monitoring.write(machine.project, batch)
             except MetadataError as problem:
                 outcome = Outcome(0, str(problem))
             self._status = outcome.status
-            if not outcome.ok:
-                self._note_failure(outcome, machine)
+            if outcome.ok:
+                self._written += len(batch)
+                taken = True
+                continue
+            self._note_failure(outcome, machine)
+            # What is wrong with points of one request is not wrong with those of the next.
+            if outcome.status != 400:
                 return
-            self._written += len(batch)
-        if self._failures:
+        if taken:
             self._log.fine("write", f"Cloud Monitoring takes points again, after {self._failures} failures")
-        self._failures = 0
+            self._failures = 0
 
     def _note_failure(self, outcome: Outcome, machine: Machine) -> None:
         self._refused += 1

@@ -6,6 +6,9 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+_LINE = re.compile(r"[^\n]+")
+#: A line of more characters is nothing of Dask's, and would take memory many times over when it is taken apart.
+_LONGEST_LINE = 1 << 16
 _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _LABEL = re.compile(r'\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*=\s*"((?:[^"\\\n]|\\.)*)"\s*(?:,|(?=\}))')
 _ESCAPES = {r"\\": "\\", r"\"": '"', r"\n": "\n"}
@@ -26,11 +29,11 @@ def parse(text: str, wanted: Collection[str]) -> Iterator[Sample]:
     A scheduler answers a line per task prefix and state, of which nearly all are not wanted: only names are looked at
     for those.
     """
-    for line in text.splitlines():
-        name = _NAME.match(line)
-        if name is None or name[0] not in wanted:
+    for line in _LINE.finditer(text):
+        name = _NAME.match(text, line.start())
+        if name is None or name[0] not in wanted or line.end() - line.start() > _LONGEST_LINE:
             continue
-        sample = _sample(name[0], line[name.end() :])
+        sample = _sample(name[0], text[name.end() : line.end()])
         if sample is not None:
             yield sample
 

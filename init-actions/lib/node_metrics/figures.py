@@ -6,6 +6,7 @@ them for people.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 PREFIX = "custom.googleapis.com"
@@ -40,13 +41,17 @@ class Figure:
         """Which group it belongs to."""
         return self.name.partition("/")[0]
 
+    def holds(self, value: float) -> bool:
+        """Whether it can have the value: what users' code answers may be infinite, or more than 64 bits."""
+        return math.isfinite(value) if self.value_type == DOUBLE else -(2**63) <= value < 2**63
+
 
 @dataclass(frozen=True)
 class Selection:
     """What of Dask's own metrics becomes a figure.
 
-    `label` is the one label of the source that is kept, `values` those of its values that are; without `label` all
-    samples of the source are added up.
+    `label` is the one label of the source that is kept, `values` those of its values that are; samples that are then
+    the same, without `label` all of the source, are added up.
     """
 
     figure: Figure

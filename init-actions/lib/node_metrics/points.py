@@ -16,7 +16,8 @@ MOST_PER_REQUEST = 200
 def time_series(readings: Iterable[Reading], machine: Machine, now: float) -> list[dict[str, Any]]:
     """Return one TimeSeries per reading, with a point of `now`.
 
-    A reading whose series is there already is left out, as Google takes one; so is a counter that began after `now`.
+    A reading whose series is there already is left out, as Google takes one; so is a counter that began after `now`,
+    and a value that the figure cannot have.
 
     The monitored resource is the virtual machine: a Dataproc cluster is none that users may write for, so its name is
     a label.
@@ -28,6 +29,8 @@ def time_series(readings: Iterable[Reading], machine: Machine, now: float) -> li
     found: dict[tuple[Any, ...], dict[str, Any]] = {}
     for reading in readings:
         figure = reading.figure
+        if not figure.holds(reading.value):
+            continue
         labels = {"cluster": machine.cluster, "node": machine.name, **reading.labels}
         interval = {"endTime": timestamp(now)}
         if figure.kind == CUMULATIVE:
@@ -60,5 +63,14 @@ def batches(series: Sequence[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
 
 def timestamp(seconds: float) -> str:
     """Return an instant as Google takes it, with milliseconds."""
-    milliseconds = int(seconds * 1000)
+    milliseconds = _milliseconds(seconds)
     return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(milliseconds // 1000))}.{milliseconds % 1000:03d}Z"
+
+
+def earliest_after(seconds: float) -> float:
+    """Return the first instant that Google tells from this one, in which the next interval of a counter may begin."""
+    return (_milliseconds(seconds) + 1) / 1000
+
+
+def _milliseconds(seconds: float) -> int:
+    return round(seconds * 1000)

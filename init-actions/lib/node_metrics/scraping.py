@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import http.client
+import io
 import json
 import math
-from collections.abc import Callable, Iterator
+import socket
+import time
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import quote
@@ -15,28 +18,61 @@ from node_metrics.exposition import Sample, parse
 from node_metrics.figures import Reading, Selection
 from node_metrics.targets import Target
 
-_SECONDS = 5.0
-_LARGEST = 16 << 20
+#: For an answer as a whole, and in all: the unit has 128 MiB, and users' code may be what answers.
+_SECONDS = 10.0
+_LARGEST = 4 << 20
 _AT_ONCE = 4
 _MIB = 1 << 20
+#: YARN's own queue, which is always there, and which nobody may use.
+_DEFAULT_QUEUE = "default"
 
 
-def get(host: str, port: int, path: str) -> str:
-    """Return what a server answers. Raises OSError when it does not answer 200 with a text of bearable size in time."""
-    connection = http.client.HTTPConnection(host, port, timeout=_SECONDS)
-    try:
-        connection.request("GET", path)
-        answer = connection.getresponse()
-        if answer.status != 200:
-            raise OSError(f"http://{host}:{port}{path} answered HTTP {answer.status}, expected 200")
-        content = answer.read(_LARGEST + 1)
-        if len(content) > _LARGEST:
-            raise OSError(f"http://{host}:{port}{path} answered more than {_LARGEST} bytes")
-        return content.decode(errors="replace")
-    except http.client.HTTPException as problem:
-        raise OSError(f"http://{host}:{port}{path}: {problem!r}") from problem
-    finally:
-        connection.close()
+class _Bounded(io.RawIOBase):
+    """What comes by a socket until an instant, however it is spread, and no more than an answer may have."""
+
+    def __init__(self, connected: socket.socket, ends: float) -> None:
+        self._socket = connected
+        self._ends = ends
+        self._left = _LARGEST
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        remaining = self._ends - time.monotonic()
+        if remaining <= 0:
+            raise TimeoutError(f"no whole answer within {_SECONDS:g} seconds")
+        self._socket.settimeout(remaining)
+        count = self._socket.recv_into(buffer)
+        self._left -= count
+        if self._left < 0:
+            raise OSError(f"an answer of more than {_LARGEST} bytes")
+        return count
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        """Be what http.client takes for a socket."""
+        return io.BufferedReader(self)
+
+
+def get(host: str, port: int, path: str) -> bytes:
+    """Return what a server answers. Raises OSError when it does not answer 200 with a bearable size in time."""
+    url = f"http://{host}:{port}{path}"
+    ends = time.monotonic() + _SECONDS
+    with socket.create_connection((host, port), _SECONDS) as connected:
+        connected.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n".encode())
+        answer = http.client.HTTPResponse(_Bounded(connected, ends))
+        try:
+            answer.begin()
+            if answer.status != 200:
+                raise OSError(f"{url} answered HTTP {answer.status}, expected 200")
+            content = answer.read(_LARGEST)
+        except (http.client.HTTPException, ValueError) as problem:
+            raise OSError(f"{url}: {problem!r}") from problem
+        finally:
+            answer.close()
+        if answer.length:
+            raise OSError(f"{url} ended {answer.length} bytes early")
+        return content
 
 
 def read_targets(targets: list[Target]) -> list[Reading]:
@@ -51,28 +87,29 @@ def read_target(target: Target) -> list[Reading]:
     """Return the figures of one scheduler or worker."""
     selections = figures.SELECTIONS[target.kind]
     try:
-        text = get(target.host, target.port, "/metrics")
+        # Only ASCII of it is looked at, so that each byte may be a character, which takes no more memory.
+        text = get(target.host, target.port, "/metrics").decode("latin-1")
     except OSError:
         return [Reading(figures.UP[target.kind], 0, target.labels)]
-    samples = list(parse(text, {selection.source for selection in selections}))
+    by_source = {selection.source: selection for selection in selections}
     readings = [Reading(figures.UP[target.kind], 1, target.labels)]
-    for selection in selections:
-        readings += _select(selection, [sample for sample in samples if sample.name == selection.source], target)
+    readings += _select(by_source, parse(text, by_source), target)
     return readings
 
 
-def _select(selection: Selection, samples: list[Sample], target: Target) -> Iterator[Reading]:
-    # Dask answers NaN for what it has not measured yet.
-    samples = [sample for sample in samples if math.isfinite(sample.value)]
-    if not selection.label:
-        if samples:
-            value = sum(sample.value for sample in samples)
-            yield Reading(selection.figure, value, target.labels, target.started)
-        return
+def _select(by_source: dict[str, Selection], samples: Iterable[Sample], target: Target) -> Iterator[Reading]:
+    # Added up as they come: a server can answer any number of them.
+    sums: dict[tuple[str, str], float] = {}
     for sample in samples:
-        value = sample.labels.get(selection.label, "")
-        if value in selection.values:
-            yield Reading(selection.figure, sample.value, {**target.labels, selection.label: value}, target.started)
+        selection = by_source[sample.name]
+        value = sample.labels.get(selection.label, "") if selection.label else ""
+        # Dask answers NaN for what it has not measured yet.
+        if math.isfinite(sample.value) and (not selection.label or value in selection.values):
+            sums[sample.name, value] = sums.get((sample.name, value), 0.0) + sample.value
+    for (source, value), total in sums.items():
+        selection = by_source[source]
+        labels = {**target.labels, selection.label: value} if selection.label else target.labels
+        yield Reading(selection.figure, total, labels, target.started)
 
 
 def read_node_manager(host: str, port: int) -> list[Reading]:
@@ -87,14 +124,12 @@ def read_node_manager(host: str, port: int) -> list[Reading]:
 def read_queues(host: str, port: int) -> list[Reading]:
     """Return the figures of the ResourceManager's queues by priority. Raises OSError and ValueError."""
     readings = []
-    for bean in _beans(host, port, "Hadoop:service=ResourceManager,name=QueueMetrics,q0=root,*"):
-        keys = dict(
-            part.split("=", 1) for part in str(bean.get("name", "")).partition(":")[2].split(",") if "=" in part
-        )
-        # Not the users' own queues below a priority, of which there are as many as users.
-        if set(keys) != {"service", "name", "q0", "q1"}:
+    # Neither users, nor their own queues below a priority (q2): there are as many as users.
+    for bean in _beans(host, port, "Hadoop:service=ResourceManager,name=QueueMetrics,q0=root,q1=*"):
+        queue = str(bean.get("name", "")).rpartition("q1=")[2]
+        if queue == _DEFAULT_QUEUE:
             continue
-        labels = {"queue": keys["q1"]}
+        labels = {"queue": queue}
         readings += [
             Reading(figures.WAITING, _number(bean, "AppsPending"), labels),
             Reading(figures.RUNNING, _number(bean, "AppsRunning"), labels),

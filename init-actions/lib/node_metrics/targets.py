@@ -16,6 +16,7 @@ import os
 import re
 import socket
 import stat
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,8 @@ LABELS = {
 #: A node holds a few; more are somebody's mistake, and every one costs.
 MOST = 64
 _LARGEST = 4096
+#: Clocks may be set back a little after a process was started.
+_LATEST_START_SECONDS = 86400
 _VALUE = re.compile(r"[A-Za-z0-9._ -]{1,100}")
 
 
@@ -52,7 +55,8 @@ def find(directory: Path) -> tuple[list[Target], list[str]]:
         try:
             target = _read(path)
         except (OSError, ValueError) as problem:
-            complaints.append(f"{path}: {problem}")
+            # Any name is possible, also one with a line's end, or that is no text.
+            complaints.append(f"{str(path)!r}: {problem}")
             continue
         if target is not None:
             found.append(target)
@@ -81,7 +85,10 @@ def _read(path: Path) -> Target | None:
 
 def parse(text: str) -> Target:
     """Return the target of an announcement. Raises ValueError."""
-    content = json.loads(text)
+    try:
+        content = json.loads(text)
+    except RecursionError:
+        raise ValueError(f"expected an object, found {text[:80]!r}") from None
     if not isinstance(content, dict):
         raise ValueError(f"expected an object, found {text[:80]!r}")
     kind, labels, started = content.get("kind"), content.get("labels"), content.get("started")
@@ -92,8 +99,9 @@ def parse(text: str) -> Target:
     for name, value in labels.items():
         if not isinstance(value, str) or not _VALUE.fullmatch(value):
             raise ValueError(f"label {name} is {value!r}, expected up to 100 letters, digits, '.', '_', '-' and spaces")
-    if isinstance(started, bool) or not isinstance(started, int | float):
-        raise ValueError(f"started is {started!r}, expected seconds of the epoch")
+    latest = time.time() + _LATEST_START_SECONDS
+    if isinstance(started, bool) or not isinstance(started, int | float) or not 0 < started <= latest:
+        raise ValueError(f"started is {started!r}, expected seconds of the epoch up to now")
     host, port = _own_address(content.get("address"))
     return Target(kind, host, port, float(started), labels)
 

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,13 @@ def announcement(**changes: object) -> str:
         (announcement(address="127.0.0.1:80"), "port from 1024"),
         (announcement(address="127.0.0.1:8080/x"), "port from 1024"),
         (announcement(started=True), "started is True"),
+        (announcement(started=0), "started is 0, expected seconds of the epoch up to now"),
+        (announcement(started=-1.5), "started is -1.5"),
+        (announcement(started=float("nan")), "started is nan"),
+        (announcement(started=float("inf")), "started is inf"),
+        (announcement(started=int("9" * 400)), "started is 999"),
+        (announcement(started=time.time() + 7 * 86400), "started is"),
+        ("[" * 4000, "expected an object"),
     ],
 )
 def test_what_users_could_write_there_is_checked(tmp_path: Path, text: str, message: str) -> None:
@@ -122,9 +130,19 @@ def test_files_that_are_none_are_named_and_the_others_count(tmp_path: Path) -> N
     fcntl.flock(held, fcntl.LOCK_EX)
     found, complaints = targets.find(tmp_path)
     assert [target.port for target in found] == [8787]
-    assert [Path(complaint.partition(":")[0]).name for complaint in complaints] == [f"{name}.json" for name in "abcde"]
+    names = [Path(complaint.partition(": ")[0].strip("'")).name for complaint in complaints]
+    assert names == [f"{name}.json" for name in "abcde"]
     listener.close()
     held.close()
+
+
+@pytest.mark.parametrize("name", [b"a\n<3>made up.json", b"\xff.json"])
+def test_a_name_that_is_no_text_is_one_line_that_can_be_written(tmp_path: Path, name: bytes) -> None:
+    (tmp_path / os.fsdecode(name)).mkdir()
+    metrics_target.announce("scheduler", "127.0.0.1:8787", LABELS, tmp_path)
+    found, (complaint,) = targets.find(tmp_path)
+    assert len(found) == 1
+    assert b"\n" not in complaint.encode()
 
 
 def test_no_more_than_a_bearable_number_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,6 +46,7 @@ class Master:
     conf: Path
     answers: list[Any] = field(default_factory=list)
     requests: int = 0
+    before_answer: Callable[[], object] = lambda: None
 
     def check(self, seconds: str = "0") -> subprocess.CompletedProcess[str]:
         """Run the program."""
@@ -74,6 +75,7 @@ def master_with_a_resource_manager(tmp_path: Path) -> Iterator[Master]:
         def do_GET(self) -> None:
             assert self.path == "/ws/v1/cluster/scheduler"
             master.requests += 1
+            master.before_answer()
             answer = master.answers.pop(0) if len(master.answers) > 1 else master.answers[0]
             body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
             self.send_response(200 if body else 503)
@@ -110,6 +112,15 @@ def test_a_resource_manager_that_is_late_is_waited_for(master: Master) -> None:
     done = master.check("30")
     assert done.returncode == 0, done.stdout
     assert master.requests == 4
+
+
+def test_a_newer_file_that_comes_meanwhile_is_the_one_that_counts(master: Master) -> None:
+    file = master.conf / "fair-scheduler.xml"
+    file.write_bytes(rendered().replace(b'name="low"', b'name="lowest"'))
+    master.before_answer = lambda: file.write_bytes(rendered())
+    done = master.check("5")
+    assert done.returncode == 0, done.stdout
+    assert master.requests == 2
 
 
 def changed(change: Callable[[dict[str, Any]], None]) -> dict[str, Any]:

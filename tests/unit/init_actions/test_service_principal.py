@@ -207,6 +207,35 @@ def test_a_bundle_that_is_wrong_is_named(node: ShellNode, file: str, text: str |
     assert not installed(node).exists()
 
 
+def test_daemons_are_ordered_after_the_ticket_and_start_no_attempt(node: ShellNode) -> None:
+    # An /etc of the node's own, without a systemd that runs: what it is told is all there is to see.
+    etc, tools = node.directory / "etc", node.directory / "tools"
+    for directory in (etc / "security", etc / "systemd", tools):
+        directory.mkdir(parents=True)
+    for name in ("passwd", "group"):
+        shutil.copy(f"/etc/{name}", etc)
+    shutil.copytree("/etc/alternatives", etc / "alternatives", symlinks=True)
+    node.preparation += [f"mount --bind '{etc}' /etc", f"mount --bind '{node.directory / 'systemd'}' /etc/systemd"]
+    (tools / "systemctl").write_text(f'#!/bin/sh\necho "$@" >>{node.directory}/told\n')
+    (tools / "systemctl").chmod(0o755)
+    node.environment["PATH"] = f"{tools}:{node.environment['PATH']}"
+    done = node.run(PROGRAM)
+    assert done.returncode == 0, done.stderr
+    drop_ins = sorted(node.units.glob("*.d/15-service-principal.conf"))
+    assert [path.parent.name for path in drop_ins] == [
+        "google-dataproc-agent.service.d",
+        "hadoop-yarn-nodemanager.service.d",
+        "hadoop-yarn-resourcemanager.service.d",
+    ]
+    assert {path.read_text() for path in drop_ins} == {"[Unit]\nAfter=service-principal.service\n"}
+    unit = (node.units / "service-principal.service").read_text().splitlines()
+    assert "WantedBy=multi-user.target" in unit
+    assert "EnvironmentFile=-/etc/environment" in unit, "proxies and certificate authorities of the node"
+    told = (node.directory / "told").read_text().splitlines()
+    assert "enable --quiet service-principal.service service-principal.timer" in told
+    assert told[-2:] == ["start service-principal.service", "start service-principal.timer"]
+
+
 @pytest.mark.parametrize("place", ["/etc/security", "/run"])
 def test_a_full_disk_is_named_and_leaves_nothing(node: ShellNode, place: str) -> None:
     node.preparation.append(
