@@ -309,8 +309,17 @@ def create_cluster(cloud: LocalCloud, name: str, workers: int = 3) -> Cluster:
     google.post("clusters", {"clusterName": name, "config": config, "labels": document["labels"]})
     cluster = Cluster(cloud, google, name)
     wait_for(lambda: cluster.body["status"]["state"] != "CREATING", f"cluster {name}", 180)
-    assert cluster.body["status"]["state"] == "RUNNING", cluster.body["status"]
+    status = cluster.body["status"]
+    assert status["state"] == "RUNNING", f"{status}\n{_output_named_in(google, status.get('detail', ''))}"
     return cluster
+
+
+def _output_named_in(google: Google, detail: str) -> str:
+    """What the initialization action wrote whose output a status names; empty when it names none."""
+    _, named, uri = detail.partition("see output in: gs://")
+    bucket, _, name = uri.strip().partition("/")
+    url = f"{STORAGE}/storage/v1/b/{bucket}/o/{quote(name, safe='')}?alt=media"
+    return google.call("GET", url, allow=(404,)).text if named else ""
 
 
 def delete_cluster(cluster: Cluster) -> None:
