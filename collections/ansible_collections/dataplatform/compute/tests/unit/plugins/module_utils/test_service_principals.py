@@ -18,8 +18,14 @@ REALM = {
 
 
 def rendered(*templates, **changed):
-    options = {"realm": REALM, "environment": "dev", "account": "yarn", **changed}
-    return service_principals(options.pop("realm"), templates, project="example-project", **options)
+    options = {
+        "realm": REALM,
+        "templates": templates,
+        "environment": "dev",
+        "project": "example-project",
+        "account": "yarn",
+    }
+    return service_principals(**{**options, **changed})
 
 
 def test_every_template_has_its_own_principal_and_secret():
