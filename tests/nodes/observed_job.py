@@ -56,7 +56,9 @@ facts = {"first": first, "address": address, "stranger": stranger(address), "wor
 print("RESULT", json.dumps(facts), flush=True)
 while len(client.scheduler_info(n_workers=-1)["workers"]) > 1:
     time.sleep(0.2)
-time.sleep(float(sys.argv[1]))
+# Whoever watches has to see YARN without its container.
+while not (MARKS / "seen").exists():
+    time.sleep(0.2)
 print("AFTER", sum(client.gather(futures)), flush=True)
 """
 
@@ -74,11 +76,12 @@ class Observed:
 
 def observe(cluster: Cluster, marks: Path) -> Observed:
     """Run the job and watch it; ``marks`` is what nodes have at /shared/dask-tmp."""
-    job = cluster.submit(JOB, "5", min_workers=1, max_workers=2, worker_threads=1, idle_hold=8)
+    job = cluster.submit(JOB, min_workers=1, max_workers=2, worker_threads=1, idle_hold=8)
     job.wait_for_output("RESULT ")
     application = job.wait_for(lambda: with_containers(job, 3), "an application of three containers")
     (line,) = [line.partition("RESULT ")[2] for line in job.output.splitlines() if "RESULT " in line]
     allocated = job.wait_for(lambda: with_containers(job, 2), "a worker's container given back")["allocatedMB"]
+    (marks / "seen").touch()
     output = job.succeeds()
     numbers = [int(path.name.partition("-")[0]) for path in marks.glob("*-*-*")]
     return Observed(
