@@ -74,8 +74,7 @@ def run(action: InitAction, call: Call, node: str, folder: str) -> Path:
     directory = call.directory
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     script = directory / f"{action.index}-{action.uri.rpartition('/')[2]}"
-    script.write_bytes(action.content)
-    script.chmod(0o700)
+    _write_program(script, action.content)
     output = directory / action.output_name
     with output.open("wb") as stream:
         try:
@@ -101,6 +100,15 @@ def run(action: InitAction, call: Call, node: str, folder: str) -> Path:
     if code:
         raise _failure("failed", action, folder, node)
     return output
+
+
+def _write_program(path: Path, content: bytes) -> None:
+    """Write a file that is executed next, by another process.
+
+    Had this one it open for writing, a thread that starts a program meanwhile would hand that on for a moment, and the
+    kernel would refuse to execute the file: "Text file busy".
+    """
+    subprocess.run(["install", "--mode=0700", "/dev/stdin", str(path)], input=content, check=True, timeout=60)
 
 
 def _failure(how: str, action: InitAction, folder: str, node: str) -> ClusterEngineError:
