@@ -51,6 +51,7 @@ benchmark: setup ## Ratios against gcloud, gsutil, rclone, pandas, Spark and pla
 	python tests/benchmarks/bench_etl.py
 	python tests/benchmarks/bench_yarn.py
 	python tests/benchmarks/bench_input_cache.py
+	python tests/benchmarks/bench_environment.py
 	python tests/benchmarks/bench_users_day.py
 
 lock: ## Refresh the hashed locks from requirements/*.in
