@@ -10,6 +10,7 @@ import ssl
 import time
 import uuid
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 
 import jwt
 import psutil
@@ -71,7 +72,7 @@ def test_other_hosts_are_refused(server, host, port):
 
 def test_only_the_loopback_listens(server):
     listening = {
-        connection.laddr.ip
+        connection.laddr.ip.removeprefix("::ffff:")
         for connection in psutil.Process(server.process["pid"]).net_connections("tcp")
         if connection.status == psutil.CONN_LISTEN
     }
@@ -104,6 +105,12 @@ def test_garbage_harms_nobody(server, session, garbage):
         connection.shutdown(socket.SHUT_WR)
         connection.recv(4096)
     assert session.get(USERINFO).status_code == 200
+
+
+def test_answers_tell_the_time_of_the_server(server, session):
+    before = int(time.time())
+    answered = parsedate_to_datetime(session.get(USERINFO).headers["Date"]).timestamp()
+    assert before <= answered <= time.time()
 
 
 def test_the_authority_can_vouch_for_google_only(server):
@@ -347,14 +354,14 @@ def test_google_auth_asks_for_allowed_locations(session):
 
 
 def test_unserved_requests_are_named_and_listed(server, session):
-    url = "https://composer.googleapis.com/v1/projects/local-project/locations/europe-west1/environments"
+    url = "https://pubsub.googleapis.com/v1/projects/local-project/topics"
     answer = session.get(url)
     assert answer.status_code == 404
-    assert "composer.projects.locations.environments.list" in answer.json()["error"]["message"]
+    assert "pubsub.projects.topics.list" in answer.json()["error"]["message"]
     assert session.get("https://nosuch.googleapis.com/v1/things").status_code == 404
     unserved = server.command("requests", "--unserved", check=False)
     assert unserved.returncode == 1
-    assert "composer.projects.locations.environments.list" in unserved.stdout
+    assert "pubsub.projects.topics.list" in unserved.stdout
     assert "nosuch" in unserved.stdout
 
 

@@ -7,6 +7,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import psutil
@@ -29,6 +30,28 @@ TABLES = "500a51e22be0d9d6"
 def query(path, statement: str) -> list[tuple]:
     with closing(sqlite3.connect(path)) as connection:
         return connection.execute(statement).fetchall()
+
+
+# threads
+
+
+def test_threads_may_read_while_others_read_and_write(tmp_path):
+    store = Store(tmp_path / "state.sqlite")
+    for number in range(200):
+        store.put(f"things/{number}", "things", {"number": number})
+
+    def work(thread: int) -> bool:
+        for number in range(100):
+            assert len(store.list("things")) == 200
+            assert store.get(f"things/{number}") is not None
+            store.put(f"others/{thread}", "others", {"number": number})
+            store.set_value("name", thread)
+            assert store.get_value("name") is not None
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(work, range(8)))
+    store.close()
 
 
 # versions

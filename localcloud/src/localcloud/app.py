@@ -15,9 +15,9 @@ from typing import Any, Protocol
 from starlette.requests import Request
 from starlette.responses import Response
 
-from localcloud import discovery, journal, partial, routing
+from localcloud import batch, discovery, journal, partial, routing
 from localcloud.control import Control
-from localcloud.errors import JSON_TYPE, ApiError, NotServedError, error_response
+from localcloud.errors import JSON_TYPE, UNSERVED_HEADER, ApiError, NotServedError, error_response
 from localcloud.faults import Fault, Faults
 from localcloud.journal import Journal
 from localcloud.oauth import OAuthService, bearer_token
@@ -98,30 +98,46 @@ class Application:
             return
         exchange = Exchange(request, host, scope.get("localcloud.transport"))
         status = await self._exchange(exchange, send)
+        self._record(exchange, started, status)
+
+    def _record(self, exchange: Exchange, started: float, status: int) -> None:
+        scope = exchange.request.scope
         self._journal.record(
             started=started,
             duration=journal.now() - started,
             method_id=exchange.method_id,
             http_method=scope["method"],
-            host=host,
+            host=exchange.host,
             path=scope["raw_path"].decode("ascii", "replace"),
             query=scope["query_string"].decode("ascii", "replace"),
             status=status,
             served=exchange.served,
             principal=exchange.principal,
             fault=exchange.fault.kind if exchange.fault else "",
+            rpc=scope.get("localcloud.rpc", ""),
         )
 
     async def _exchange(self, exchange: Exchange, send: Send) -> int:
         """Answer, and return the status sent: 0 when the connection was cut instead."""
         request = exchange.request
         try:
+            response = await self._answer(exchange)
+            if exchange.fault and exchange.fault.kind == "truncate":
+                send = _truncating(send, exchange.transport)
+            await response(request.scope, request.receive, send)
+        except _ConnectionCut:
+            return 0
+        return response.status_code
+
+    async def _answer(self, exchange: Exchange) -> Response:
+        """Return the answer, be it an error. Raises _ConnectionCut."""
+        try:
             response = await self._respond(exchange)
         except ApiError as error:
             exchange.served = exchange.served and not isinstance(error, NotServedError)
             response = error_response(error, exchange.legacy)
         except _ConnectionCut:
-            return 0
+            raise
         except (OSError, sqlite3.OperationalError) as error:
             response = error_response(_storage_error(error), exchange.legacy)
         except Exception as error:
@@ -130,13 +146,9 @@ class Application:
             exchange.served = False
             message = f"localcloud failed while serving {exchange.method_id}: {type(error).__name__}: {error}"
             response = error_response(ApiError(400, message, "INTERNAL"), exchange.legacy)
-        if exchange.fault and exchange.fault.kind == "truncate":
-            send = _truncating(send, exchange.transport)
-        try:
-            await response(request.scope, request.receive, send)
-        except _ConnectionCut:
-            return 0
-        return response.status_code
+        if not exchange.served:
+            response.headers[UNSERVED_HEADER] = "1"
+        return response
 
     async def _respond(self, exchange: Exchange) -> Response:
         request = exchange.request
@@ -157,6 +169,8 @@ class Application:
             return await self._oauth.handle(request)
         if target.api == "storage":
             return await self._respond_storage(exchange, raw_path)
+        if raw_path.startswith("/batch/") and any(api == target.api for api, _version in self._services):
+            return await self._respond_batch(exchange, target)
         return await self._respond_api(exchange, target, raw_path)
 
     async def _respond_storage(self, exchange: Exchange, raw_path: str) -> Response:
@@ -168,6 +182,22 @@ class Application:
             raise NotServedError(exchange.method_id)
         return await self._storage.handle(exchange.request, exchange.principal)
 
+    async def _respond_batch(self, exchange: Exchange, target: routing.Target) -> Response:
+        """Answer each part as the request that it is, with a line of its own in the journal."""
+        exchange.legacy = target.api in discovery.LEGACY_APIS
+        exchange.method_id = f"{target.api}.batch"
+        self._authenticate(exchange)
+        await self._inject(exchange)
+
+        async def answer_part(request: Request) -> Response:
+            started = journal.now()
+            part = Exchange(request, exchange.host, exchange.transport)
+            response = await self._answer(part)
+            self._record(part, started, response.status_code)
+            return response
+
+        return await batch.serve(exchange.request, answer_part)
+
     async def _respond_api(self, exchange: Exchange, target: routing.Target, raw_path: str) -> Response:
         request = exchange.request
         exchange.legacy = target.api in discovery.LEGACY_APIS
@@ -176,6 +206,10 @@ class Application:
         exchange.method_id = found[0].id if found else f"{target.api}: {request.method} {raw_path}"
         self._authenticate(exchange)
         await self._inject(exchange)
+        refusal = request.scope.get("localcloud.refusal")
+        if refusal is not None:
+            # A gRPC call whose fields make no address; only now, because who may not ask is told that first.
+            raise refusal
         handler = self._services.get((target.api, target.version))
         if service is None or found is None or handler is None:
             raise NotServedError(exchange.method_id)

@@ -64,7 +64,8 @@ def server_context(settings: Settings) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(chain)
-    context.set_alpn_protocols(["http/1.1"])
+    # The server's order decides: whoever offers both gets HTTP/1.1, and h2 is for those who speak nothing else: gRPC.
+    context.set_alpn_protocols(["http/1.1", "h2"])
     return context
 
 

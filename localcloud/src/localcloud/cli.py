@@ -13,6 +13,8 @@ from typing import Any, NoReturn
 import click
 
 from localcloud import journal, supervise
+from localcloud.composer.cli import airflow_commands
+from localcloud.compute.cli import image_commands
 from localcloud.environment import merged_environment, read_environment
 from localcloud.settings import DEFAULT_PORT, ENGINES, PACES, Settings, default_home
 
@@ -99,6 +101,12 @@ def status() -> None:
         click.echo(f"job {job['id']} on {job['cluster']}: {job['state']}")
         for application in job["applications"]:
             click.echo(f"  {application['name']}: {application['state']} {application['url']}".rstrip())
+    for item in overview["environments"]:
+        parts = [f"{part} {'runs' if runs else 'is down'}" for part, runs in item["airflow"].items()]
+        click.echo(
+            f"environment {item['name']} ({item['location']}): {item['state']}, "
+            f"{', '.join(parts) or 'Airflow does not run'}, bucket gs://{item['bucket']}"
+        )
 
 
 @main.command()
@@ -160,9 +168,10 @@ def requests(unserved: bool, as_json: bool, clear: bool) -> None:
         sys.exit(1 if counts else 0)
     for entry in entries:
         fault = f"  fault: {entry['fault']}" if "fault" in entry else ""
+        rpc = "  gRPC" if "rpc" in entry else ""
         click.echo(
             f"{entry['time']}  {entry['status']:3d}  {entry['duration'] * 1000:8.1f} ms  {entry['method_id']}  "
-            f"{entry['method']} {entry['path']}{fault}"
+            f"{entry['method']} {entry['path']}{rpc}{fault}"
         )
 
 
@@ -301,12 +310,12 @@ def _environment(settings: Settings) -> dict[str, str]:
     return variables
 
 
-def _control(method: str, path: str, body: Any = None) -> dict[str, Any]:
+def _control(method: str, path: str, body: Any = None, timeout: float = 30) -> dict[str, Any]:
     process = supervise.running(_settings())
     if process is None:
         _fail("localcloud is not running; start it with: localcloud up")
     try:
-        return supervise.call(process, method, path, body)
+        return supervise.call(process, method, path, body, timeout)
     except supervise.SuperviseError as error:
         _fail(str(error))
 
@@ -325,3 +334,7 @@ def _describe_fault(item: dict[str, Any]) -> str:
 def _fail(message: str, code: int = 1) -> NoReturn:
     click.echo(f"localcloud: {message}", err=True)
     sys.exit(code)
+
+
+main.add_command(airflow_commands(_control, _settings))
+main.add_command(image_commands(_control))

@@ -11,6 +11,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from localcloud.compute.images import describe
 from localcloud.faults import Faults
 from localcloud.journal import Journal
 
@@ -27,6 +28,10 @@ class Control:
         self.status: dict[str, Any] = {}
         # Commands on nodes (see `localcloud.dataproc.node_commands`), once there is a Dataproc service.
         self.nodes: Any = None
+        # The images of Compute Engine (see `localcloud.compute.images`), once there are services.
+        self.images: Any = None
+        # The Composer service, once there is one.
+        self.composer: Any = None
 
     async def handle(self, request: Request) -> Response:
         """Answer one request."""
@@ -50,11 +55,13 @@ class Control:
             case ("GET", "status"):
                 answer = self.status
             case ("GET", "overview"):
-                answer = self.nodes.overview()
-            case ("GET", "nodes"):
-                answer = {"nodes": await asyncio.to_thread(self.nodes.list, identifier)}
-            case ("POST", "nodes"):
-                answer = await self._lose_node(json.loads(await request.body()))
+                answer = {**self.nodes.overview(), "environments": await self.composer.overview()}
+            case ("GET" | "POST", "nodes"):
+                answer = await self._nodes(identifier, await request.body())
+            case ("GET" | "POST", "images"):
+                answer = self._images(await request.body())
+            case ("POST", "airflow"):
+                answer = await self._airflow(json.loads(await request.body()))
             case ("GET", "faults"):
                 answer = {"faults": self._faults.list()}
             case ("POST", "faults"):
@@ -71,7 +78,28 @@ class Control:
                 return _refuse(404, f"{method} /localcloud/{what} is not part of localcloud's control API")
         return JSONResponse(answer)
 
-    async def _lose_node(self, wanted: dict[str, Any]) -> dict[str, Any]:
+    async def _airflow(self, wanted: dict[str, Any]) -> dict[str, Any]:
+        if wanted["action"] == "open-ui":
+            return await self.composer.open_ui(wanted["environment"])
+        await self.composer.close_ui(wanted["environment"])
+        return {}
+
+    def _images(self, body: bytes) -> dict[str, Any]:
+        """List the images, or add or withdraw the one that `body` names."""
+        if not body:
+            return {"images": [describe(image) for image in self.images.all()]}
+        wanted = json.loads(body)
+        what = wanted["image"]
+        if wanted["action"] == "withdraw":
+            return describe(self.images.withdraw(what))
+        chosen = {name: wanted[name] for name in ("base", "created", "in_front") if wanted.get(name)}
+        return describe(self.images.add(what, **chosen))
+
+    async def _nodes(self, of: str, body: bytes) -> dict[str, Any]:
+        """List the nodes `of` a cluster, or of all, or lose the one that `body` names."""
+        if not body:
+            return {"nodes": await asyncio.to_thread(self.nodes.list, of)}
+        wanted = json.loads(body)
         cluster, node = wanted["cluster"], wanted["node"]
         if wanted["action"] == "kill":
             await asyncio.to_thread(self.nodes.kill, cluster, node)

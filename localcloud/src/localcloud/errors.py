@@ -62,6 +62,8 @@ RPC_CODES = {
     "DATA_LOSS": 15,
     "UNAUTHENTICATED": 16,
 }
+# Marks answers that say more about localcloud than about Google: a route it lacks, a failure of its own.
+UNSERVED_HEADER = "x-localcloud-unserved"
 JSON_TYPE = "application/json; charset=UTF-8"
 
 

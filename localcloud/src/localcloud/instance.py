@@ -10,9 +10,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from localcloud import credentials, dataproc, services, storage
+from localcloud import composer, credentials, dataproc, services, storage
 from localcloud.app import Application
 from localcloud.clock import Clock
+from localcloud.compute.images import Images
+from localcloud.compute.service import ComputeService
 from localcloud.control import Control
 from localcloud.dataproc.engines import find_runtime
 from localcloud.faults import Faults
@@ -75,16 +77,21 @@ class Instance:
             serve=self._serve,
         )
         self.control.nodes = clusters.nodes
+        airflow = composer.create_service(self.settings, self.store, self.clock, self.operations, objects)
+        self.control.composer = airflow
+        self.control.images = Images(self.store, self.clock, self.settings.project)
         identity = Identity(self.settings, self.store, self.clock, self.tokens)
         policies, access = identity.policies, identity.access
         secrets_ = SecretManagerService(self.settings, self.store, self.clock, policies, access)
         simple = services.create_services(
             self.settings, self.store, self.clock, self.operations, policies=policies, access=access
         )
-        self._services = [objects, clusters, *simple.values()]
+        self._services = [objects, clusters, airflow, *simple.values()]
         self.application.install(
             {
                 ("dataproc", "v1"): clusters,
+                ("composer", "v1"): airflow,
+                ("compute", "v1"): ComputeService(self.settings, self.store, self.clock),
                 ("secretmanager", "v1"): secrets_,
                 ("monitoring", "v3"): MonitoringService(self.settings, self.store, self.clock),
                 **simple,
@@ -154,19 +161,24 @@ class Instance:
 
 
 def stop_drivers(settings: Settings) -> None:
-    """End the job drivers and clusters of a killed server and record that. The caller holds the lock of the home."""
+    """End what a killed server left running (jobs, clusters, environments), and record that.
+
+    The caller holds the lock of the home.
+    """
     try:
         asyncio.run(Instance(settings).stop())
     except StateError:
         # What the state says about jobs cannot be read; their directories tell enough to end them.
         dataproc.end_drivers(settings.jobs_directory)
         dataproc.end_clusters(settings.clusters_directory)
+        composer.end_environments(settings.composer_directory)
 
 
 def reset_stopped(settings: Settings) -> None:
     """Empty an instance that has no server, also one whose state cannot be read. The caller holds the lock."""
     dataproc.end_drivers(settings.jobs_directory)
     dataproc.end_clusters(settings.clusters_directory)
+    composer.end_environments(settings.composer_directory)
     recreate(settings.database_file)
     _empty_directories(settings)
     Journal(settings.journal_file).clear()
@@ -177,6 +189,7 @@ def _directories(settings: Settings) -> tuple[Path, ...]:
         settings.objects_directory,
         settings.jobs_directory,
         settings.clusters_directory,
+        settings.composer_directory,
         settings.secrets_directory,
     )
 

@@ -51,8 +51,12 @@ class Journal:
         served: bool,
         principal: str = "",
         fault: str = "",
+        rpc: str = "",
     ) -> None:
-        """Note one request: `started` in seconds since the epoch, `duration` in seconds; `status` 0 means reset."""
+        """Note one request: `started` in seconds since the epoch, `duration` in seconds; `status` 0 means reset.
+
+        `rpc` is the path of the gRPC call that the request stands for.
+        """
         entry: dict[str, Any] = {
             "time": datetime.fromtimestamp(started, UTC).isoformat(timespec="milliseconds"),
             "method_id": method_id,
@@ -69,6 +73,8 @@ class Journal:
             entry["principal"] = principal
         if fault:
             entry["fault"] = fault
+        if rpc:
+            entry["rpc"] = rpc
         self._lines.append(json.dumps(entry, ensure_ascii=False))
         if len(self._lines) >= _FLUSH_LINES:
             self.flush()

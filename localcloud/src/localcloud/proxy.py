@@ -1,4 +1,4 @@
-"""The CONNECT proxy: TLS ends here, and the HTTP protocol is attached to the connection in the same process."""
+"""The CONNECT proxy: TLS ends here, and HTTP/1.1 or gRPC is attached to the connection in the same process."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ import asyncio
 import logging
 import re
 import ssl
-from typing import Any
+from email.utils import formatdate
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from localcloud.routing import SERVED_HOSTS
+
+if TYPE_CHECKING:
+    from localcloud.rpc.front import Front
 
 _CONNECT = re.compile(rb"CONNECT ([^\s:]+):(\d{1,5}) HTTP/1\.[01]\r\n", re.IGNORECASE)
 _HEAD_LIMIT = 64 * 1024
@@ -28,6 +32,8 @@ class _HttpProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        # Clients take their ages of objects from it, as on Google: no clock but the server's counts.
+        self.server_state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
         self.scope["localcloud.transport"] = self.transport  # type: ignore[typeddict-unknown-key]
 
 
@@ -54,17 +60,35 @@ class ProxyServer:
         self._config.load()
         self._state = ServerState()
         self.handshakes: set[asyncio.Task[None]] = set()
+        self._application = application
+        self._rpc: Front | None = None
+        self._rpc_starting = asyncio.Lock()
 
     def http_protocol(self) -> _HttpProtocol:
         """Return a protocol for one connection."""
         return _HttpProtocol(self._config, self._state, {}, asyncio.get_running_loop())
 
+    async def rpc(self) -> Front:
+        """Return the gRPC server, started when the first client needs it."""
+        async with self._rpc_starting:
+            if self._rpc is None:
+                self._rpc = await asyncio.to_thread(_start_rpc, self._application, asyncio.get_running_loop())
+        return self._rpc
+
     async def close(self) -> None:
         """Close every connection, letting answers that are being written finish."""
+        if self._rpc:
+            self._rpc.close()
         for connection in list(self._state.connections):
             connection.shutdown()
         if self._state.tasks:
             await asyncio.wait(list(self._state.tasks), timeout=2)
+
+
+def _start_rpc(application: Any, loop: asyncio.AbstractEventLoop) -> Front:
+    from localcloud.rpc.front import Front  # noqa: PLC0415  (nobody waits for gRPC who does not use it)
+
+    return Front(application, loop)
 
 
 class ProxyProtocol(asyncio.Protocol):
@@ -118,11 +142,11 @@ class ProxyProtocol(asyncio.Protocol):
         self._tunnelling = True
         self._received = b""
         self._transport.write(_ESTABLISHED)
-        task = asyncio.get_running_loop().create_task(self._start_tls())
+        task = asyncio.get_running_loop().create_task(self._start_tls(host))
         self._server.handshakes.add(task)
         task.add_done_callback(self._server.handshakes.discard)
 
-    async def _start_tls(self) -> None:
+    async def _start_tls(self, host: str) -> None:
         loop = asyncio.get_running_loop()
         try:
             secured = await loop.start_tls(
@@ -140,11 +164,23 @@ class ProxyProtocol(asyncio.Protocol):
             return
         if secured is None or secured.is_closing():
             return
+        if secured.get_extra_info("ssl_object").selected_alpn_protocol() == "h2":
+            await self._start_rpc(secured, host)
+            return
         protocol = self._server.http_protocol()
         protocol.connection_made(secured)
         secured.set_protocol(protocol)
         if self._received:
             protocol.data_received(self._received)
+
+    async def _start_rpc(self, secured: Any, host: str) -> None:
+        try:
+            front = await self._server.rpc()
+            await front.attach(secured, host, lambda: self._received)
+        except Exception:
+            # Left open, the connection would keep its client waiting until a deadline.
+            _log.exception("gRPC cannot be served")
+            secured.abort()
 
     def _refuse(self, code: int, message: str) -> None:
         body = f"{message}\n".encode()

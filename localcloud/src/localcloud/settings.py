@@ -29,6 +29,15 @@ def default_cluster_python() -> Path:
     return Path(cache).expanduser().absolute() / "dataplatform-compute" / "cluster-environment" / "bin" / "python"
 
 
+def default_airflow_python() -> Path:
+    """Return the Python that runs Composer's Airflow: LOCALCLOUD_AIRFLOW_PYTHON or the prepared environment's."""
+    configured = os.environ.get("LOCALCLOUD_AIRFLOW_PYTHON")
+    if configured:
+        return Path(configured).expanduser().absolute()
+    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(cache).expanduser().absolute() / "dataplatform-compute" / "airflow" / "bin" / "python"
+
+
 @dataclass(frozen=True)
 class Settings:
     """Configuration of one instance; every path is derived from `home`."""
@@ -67,6 +76,11 @@ class Settings:
     def clusters_directory(self) -> Path:
         """Configuration, logs and working directories of clusters that really run, by their UUID."""
         return self.home / "clusters"
+
+    @property
+    def composer_directory(self) -> Path:
+        """Homes of Composer's Airflow environments, and the supervisors of their processes."""
+        return self.home / "composer"
 
     @property
     def filestore_directory(self) -> Path:

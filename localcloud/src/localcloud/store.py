@@ -36,7 +36,7 @@ def require_disk_space() -> None:
 
 
 class Store:
-    """One connection for the whole process.
+    """One connection for the whole process, for one thread at a time: clusters are made by threads of their own.
 
     A transaction must not span an `await`: requests run on one event loop and would share it.
     """
@@ -93,7 +93,8 @@ class Store:
 
     def get(self, key: str) -> dict[str, Any] | None:
         """Return the body stored under `key`, or None."""
-        row = self.connection.execute("SELECT body FROM resources WHERE key = ?", (key,)).fetchone()
+        with self._lock:
+            row = self.connection.execute("SELECT body FROM resources WHERE key = ?", (key,)).fetchone()
         return json.loads(row[0]) if row else None
 
     def put(self, key: str, collection: str, body: dict[str, Any]) -> None:
@@ -121,15 +122,17 @@ class Store:
 
     def list(self, collection: str, after: str = "", limit: int | None = None) -> list[tuple[str, dict[str, Any]]]:
         """Return (key, body) pairs of `collection` in order of their keys, those beyond `after`, at most `limit`."""
-        rows = self.connection.execute(
-            "SELECT key, body FROM resources WHERE collection = ? AND key > ? ORDER BY key LIMIT ?",
-            (collection, after, -1 if limit is None else limit),
-        ).fetchall()
+        with self._lock:
+            rows = self.connection.execute(
+                "SELECT key, body FROM resources WHERE collection = ? AND key > ? ORDER BY key LIMIT ?",
+                (collection, after, -1 if limit is None else limit),
+            ).fetchall()
         return [(key, json.loads(body)) for key, body in rows]
 
     def get_value(self, name: str) -> Any:
         """Return the JSON value stored under `name` (internal settings, not resources), or None."""
-        row = self.connection.execute("SELECT value FROM named_values WHERE name = ?", (name,)).fetchone()
+        with self._lock:
+            row = self.connection.execute("SELECT value FROM named_values WHERE name = ?", (name,)).fetchone()
         return json.loads(row[0]) if row else None
 
     def set_value(self, name: str, value: Any) -> None:

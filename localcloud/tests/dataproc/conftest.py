@@ -65,10 +65,14 @@ class World:
     def restart(self) -> None:
         """Go on as a new server does after the old one was killed: from the database file and nothing else."""
         self.store = Store(self.settings.database_file)
-        clock = Clock("fast", source=lambda: datetime.now(UTC) + self.offset)
-        self.operations = Operations(self.store, clock, self)
-        self.service = create_service(self.settings, self.store, clock, self.operations, self.storage)
+        self.clock = Clock("fast", source=lambda: datetime.now(UTC) + self.offset)
+        self.operations = Operations(self.store, self.clock, self)
+        self.service = create_service(self.settings, self.store, self.clock, self.operations, self.storage)
         self.service.start()
+
+    def at(self, instant: datetime) -> None:
+        """Set the clock."""
+        self.offset = instant - datetime.now(UTC)
 
     def for_operation(self, method_id: str) -> dict[str, Any] | None:
         return self.fault if method_id.endswith(self.fault_method) else None

@@ -127,7 +127,7 @@ def test_a_failing_action_fails_the_cluster_and_its_log_is_kept(cloud: Any) -> N
     assert "error" not in cloud.delete("broken")
 
 
-def test_an_image_that_is_not_there_is_refused(cloud: Any) -> None:
-    created = cloud.finished(cloud.start_cluster("old", softwareConfig={"imageVersion": "2.2.40-debian12"}))
-    assert "2.2.40-debian12" in created["error"]["message"]
+def test_a_version_without_a_node_image_fails_the_cluster(cloud: Any) -> None:
+    created = cloud.finished(cloud.start_cluster("old", softwareConfig={"imageVersion": "2.2.84-debian12"}))
+    assert "2.2.84-debian12" in created["error"]["message"]
     cloud.delete("old")

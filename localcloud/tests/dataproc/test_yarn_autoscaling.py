@@ -95,7 +95,8 @@ def test_pending_memory_brings_a_worker_and_idleness_takes_it_away(yarn: Any, cl
     nodes = yarn.until(lambda: len(found := yarn.nodes(cluster)) == 3 and found)
     (added,) = [name for name, node in nodes.items() if node["group"] == "secondary"]
     yarn.until(lambda: all(yarn.application(cluster, each)["allocatedMB"] == 4096 for each in sleepers))
-    assert yarn.cluster(cluster)["config"]["secondaryWorkerConfig"]["instanceNames"] == [added]
+    # YARN has the node before the update of the cluster that brings it is done.
+    yarn.until(lambda: yarn.cluster(cluster)["config"]["secondaryWorkerConfig"].get("instanceNames") == [added])
     yarn.end(cluster, *sleepers)
     yarn.until(lambda: added not in yarn.nodes(cluster))
     yarn.until(lambda: yarn.cluster(cluster)["config"]["secondaryWorkerConfig"]["numInstances"] == 0)

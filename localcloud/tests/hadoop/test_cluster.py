@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import zipfile
 from pathlib import Path
 
 import pytest
 
-from localcloud.dataproc.supervisor import OUTPUT_FILE
 from localcloud.hadoop import HadoopError, HadoopRuntime, YarnCluster
 from localcloud.hadoop.configuration import MARKER
 from localcloud.hadoop.daemons import leftovers
+from localcloud.hadoop.network import NODE_PORTS
+from localcloud.hadoop.runtime import class_archive
 
 from .conftest import ALLOCATIONS, Running, held_containers, running_cluster, wait_until
 
@@ -35,6 +37,16 @@ def containers_of(running: Running, name: str) -> list[int]:
     ]
 
 
+def classes_are_mapped(running: Running, archive: Path) -> bool:
+    """Whether all three containers have a JVM, and each maps the archive."""
+    containers = [process for node in running.nodes for process in containers_of(running, node.name)]
+    try:
+        jvms = [process for process in containers if Path(f"/proc/{process}/exe").readlink().name == "java"]
+        return len(jvms) == 3 and all(str(archive) in Path(f"/proc/{process}/maps").read_text() for process in jvms)
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 def test_nodes_have_the_sizes_of_their_plan(running: Running) -> None:
     for node in running.cluster.nodes():
         assert (node.state, node.memory_mb, node.vcores, node.alive) == ("RUNNING", 13312, 5, True)
@@ -55,13 +67,32 @@ def test_object_made_later_finds_the_cluster(running: Running, runtime: HadoopRu
     assert [node.name for node in found.nodes()] == ["shared-w-0", "shared-w-1"]
 
 
+def test_jars_of_spark_hold_nothing_of_the_configuration_that_they_precede(
+    running: Running, runtime: HadoopRuntime
+) -> None:
+    assert runtime.spark_home, "Spark is not installed"
+    node = running.directory / "nodes" / "shared-w-0" / "conf"
+    # What a cluster's initialization actions or jobs may add, and what is there.
+    names = {"log4j2.properties", "hive-site.xml", "hdfs-site.xml", "mapred-site.xml", "metrics.properties"}
+    for directory in (running.cluster.conf_directory, running.cluster.spark_conf_directory, node):
+        names |= {path.name for path in directory.iterdir()}
+    jars = sorted((runtime.spark_home / "jars").glob("*.jar"))
+    assert jars
+    for jar in jars:
+        with zipfile.ZipFile(jar) as content:
+            assert not names & set(content.namelist()), jar
+
+
 def test_losing_a_node_takes_its_containers_and_only_those(
     running: Running, runtime: HadoopRuntime, tmp_path: Path
 ) -> None:
     lost, kept = (node.name for node in running.nodes)
+    assert runtime.spark_home
+    archive = class_archive(runtime.java_home, runtime.spark_home).resolve(strict=True)
     with held_containers(running, runtime, tmp_path):
         # The ResourceManager counts a container before its processes are there.
         wait_until(lambda: all(containers_of(running, name) for name in (lost, kept)), 60, "processes in containers")
+        wait_until(lambda: classes_are_mapped(running, archive), 60, f"{archive} in every JVM")
         inside = next(filter(None, map(environment_of, containers_of(running, lost))))
         assert (inside["FROM_THE_CLIENT"], inside["OF_THE_NODE"], inside["USER"]) == ("yes", "0", "ada")
         other = containers_of(running, kept)
@@ -71,10 +102,11 @@ def test_losing_a_node_takes_its_containers_and_only_those(
         assert set(other) & set(containers_of(running, kept))
         # Nobody told the ResourceManager.
         assert (running.status(lost).state, running.status(lost).alive) == ("RUNNING", False)
+    came = f"{running.nodes[0].address}:{NODE_PORTS['manager']} Node Transitioned from NEW to RUNNING"
+    before = running.cluster.resource_manager_log.read_text().count(came)
     running.cluster.add_nodes(running.nodes[:1])
     # The new node is meant, not the lost one that the ResourceManager was still counting on.
-    log = running.directory / "nodes" / lost / "daemon" / OUTPUT_FILE
-    assert "Registered with ResourceManager" in log.read_text()
+    assert running.cluster.resource_manager_log.read_text().count(came) == before + 1
     assert (running.status(lost).state, running.status(lost).alive) == ("RUNNING", True)
     assert running.cluster.metrics()["activeNodes"] == 2
 

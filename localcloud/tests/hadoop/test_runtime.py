@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import shutil
 import socket
 import subprocess
@@ -73,21 +75,25 @@ def test_missing_jars_name_the_script(monkeypatch: pytest.MonkeyPatch, tmp_path:
         HadoopRuntime.find()
 
 
-def test_class_archive_is_used_only_with_the_java_it_was_made_with(
+def test_class_archives_are_used_only_with_the_java_they_were_made_with(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, own_cache: Path
 ) -> None:
-    jars = own_cache / "dataplatform-compute" / "hadoop"
+    jars, spark = (own_cache / "dataplatform-compute" / name for name in ("hadoop", "spark"))
     jars.mkdir(parents=True)
+    (spark / "jars").mkdir(parents=True)
     for name in ("resourcemanager", "nodemanager"):
         (jars / f"hadoop-yarn-server-{name}-3.3.6.jar").touch()
     (jars / "hadoop-yarn-client-3.3.6.jar").touch()
     made_with, other = java_home(tmp_path / "java", "17.0.15"), java_home(tmp_path / "other", "17.0.16")
-    archive = class_archive(made_with, jars)
+    archive, of_spark = class_archive(made_with, jars), class_archive(made_with, spark)
     archive.touch()
     monkeypatch.setenv("JAVA_HOME", str(made_with))
     assert f"-XX:SharedArchiveFile={archive}" in HadoopRuntime.find().command("Main", tmp_path)
+    assert HadoopRuntime.find().spark_options == ()
+    of_spark.touch()
+    assert HadoopRuntime.find().spark_options == (f"-XX:SharedArchiveFile={of_spark}",)
     monkeypatch.setenv("JAVA_HOME", str(other))
-    assert HadoopRuntime.find().options == ()
+    assert (HadoopRuntime.find().options, HadoopRuntime.find().spark_options) == ((), ())
 
 
 def test_clusters_get_networks_of_their_own_and_keep_them(tmp_path: Path) -> None:
@@ -119,11 +125,16 @@ def test_network_has_no_address_for_too_many_workers(tmp_path: Path) -> None:
         network.worker(253)
 
 
-def rendered(tmp_path: Path, properties: dict[str, str]) -> dict[str, str]:
+SPARK_RUNTIME = HadoopRuntime(Path("/java"), Path("/jars"), Path("/spark"))
+
+
+def rendered(
+    tmp_path: Path, properties: dict[str, str], runtime: HadoopRuntime = SPARK_RUNTIME, **in_front: str
+) -> dict[str, str]:
     """Return the files of the master and of one node, by their place in the cluster's directory."""
-    plan = ClusterPlan("c", "127.99.0.1", properties, {"HTTPS_PROXY": "http://127.0.0.1:1"})
+    plan = ClusterPlan("c", "127.99.0.1", properties, {"HTTPS_PROXY": "http://127.0.0.1:1"}, in_front=in_front)
     layout = configuration.Layout(tmp_path)
-    found = configuration.render_master(layout, plan, HadoopRuntime(Path("/java"), Path("/jars"), Path("/spark")))
+    found = configuration.render_master(layout, plan, runtime)
     found |= configuration.render_node(layout, plan, NodePlan("w", "127.99.0.2", 1024, 3, {"GCE_METADATA_HOST": "h"}))
     return {str(path.relative_to(tmp_path)): content for path, content in found.items()}
 
@@ -149,6 +160,20 @@ def test_places_of_this_machine_go_over_properties(tmp_path: Path) -> None:
     assert all(name in inherited for name in ("JAVA_HOME", "HTTPS_PROXY", "GCE_METADATA_HOST"))
 
 
+def test_containers_have_in_front_what_their_node_has(tmp_path: Path) -> None:
+    site = rendered(tmp_path, {}, PATH="/programs", PYTHONPATH="/libraries")["nodes/w/conf/yarn-site.xml"]
+    values = dict(re.findall(r"<name>(.*?)</name><value>(.*?)</value>", site))
+    assert "PYTHONPATH" in values["yarn.nodemanager.env-whitelist"].split(",")
+    # A whole search path: without the system's directories a container's shell would not start.
+    assert values["yarn.nodemanager.force.path"].startswith("/programs:/usr/")
+    assert "yarn.nodemanager.force.path" not in rendered(tmp_path, {})["nodes/w/conf/yarn-site.xml"]
+
+
+def spark_defaults(files: dict[str, str]) -> dict[str, str]:
+    """Return what spark-defaults.conf of rendered files says."""
+    return dict(line.split(" ", 1) for line in files["master/spark-conf/spark-defaults.conf"].splitlines())
+
+
 def test_spark_has_the_cluster_and_the_properties(tmp_path: Path) -> None:
     files = rendered(
         tmp_path,
@@ -158,15 +183,29 @@ def test_spark_has_the_cluster_and_the_properties(tmp_path: Path) -> None:
             "spark-env:GREETING": "it's me",
         },
     )
-    defaults = dict(line.split(" ", 1) for line in files["master/spark-conf/spark-defaults.conf"].splitlines())
+    defaults = spark_defaults(files)
     assert defaults["spark.master"] == "yarn"
     assert defaults["spark.yarn.jars"] == "local:/spark/jars/*"
     assert defaults["spark.driver.host"] == "127.99.0.1"
     assert defaults["spark.dynamicAllocation.enabled"] == "false"
     for role in ("driver.defaultJavaOptions", "executor.defaultJavaOptions", "yarn.am.extraJavaOptions"):
         assert "-XX:TieredStopAtLevel=1" in defaults[f"spark.{role}"].split()
+        assert "SharedArchiveFile" not in defaults[f"spark.{role}"]
     assert "spark.plugins.defaultList" not in defaults
     assert files["master/spark-conf/spark-env.sh"] == "export GREETING='it'\"'\"'s me'\n"
+
+
+def test_every_jvm_of_spark_has_the_class_archive_and_the_class_path_it_is_valid_for(tmp_path: Path) -> None:
+    option = "-XX:SharedArchiveFile=/a b/classes.jsa"
+    runtime = HadoopRuntime(Path("/java"), Path("/jars"), Path("/spark"), spark_options=(option,))
+    own = {"spark:spark.executor.extraJavaOptions": "-Dmine", "spark:spark.executor.extraClassPath": "/mine"}
+    defaults = spark_defaults(rendered(tmp_path, own, runtime))
+    for role in ("driver.defaultJavaOptions", "executor.defaultJavaOptions", "yarn.am.extraJavaOptions"):
+        assert option in shlex.split(defaults[f"spark.{role}"])
+    assert defaults["spark.driver.extraClassPath"] == "/spark/jars/*"
+    # Without the archive, then, but with what the cluster asks for.
+    assert defaults["spark.executor.extraClassPath"] == "/mine"
+    assert spark_defaults(rendered(tmp_path, {}))["spark.executor.extraClassPath"] == "/spark/jars/*"
 
 
 def test_leaving_nodes_are_read_as_written(tmp_path: Path) -> None:

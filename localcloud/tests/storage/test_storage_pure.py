@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from localcloud.errors import ApiError
+from localcloud.multipart import boundary_of, media_end, split_mixed, split_related_head
 from localcloud.storage.content import Hashes
 from localcloud.storage.globs import compile_glob, literal_prefix
 from localcloud.storage.listing import end_of_prefix
-from localcloud.storage.multipart import boundary_of, media_end, split_mixed, split_related_head
 from localcloud.storage.preconditions import ConditionNotMet, NotModified, parse_conditions
 from localcloud.storage.ranges import parse_content_range, parse_range
 from localcloud.storage.resources import bucket_etag, merge_metadata, object_etag

@@ -213,7 +213,7 @@ def test_batches_answer_each_part_under_its_id(shelf):
     headers = {"content-type": 'multipart/mixed; boundary="=="'}
     answer = shelf.call("POST", "/batch/storage/v1", f"{body}--==--".encode(), headers=headers)
     assert answer.status == 200
-    from localcloud.storage.multipart import split_mixed
+    from localcloud.multipart import split_mixed
 
     found = split_mixed(answer.body, answer.headers["content-type"])
     assert [part.headers["content-id"] for part in found] == [f"<response-id+{number}>" for number in range(3)]

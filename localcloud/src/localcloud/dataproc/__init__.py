@@ -24,11 +24,14 @@ def create_service(
     account; `serve` answers on sockets that listen on nodes (`localcloud.podman.hosts.Serve`). Imported on demand, so
     that the job supervisor, which shares this package, starts without the service.
     """
+    from localcloud.compute.images import Images  # noqa: PLC0415
+    from localcloud.dataproc.cluster_images import ClusterImages  # noqa: PLC0415
     from localcloud.dataproc.engines import make_engines  # noqa: PLC0415
     from localcloud.dataproc.service import DataprocService  # noqa: PLC0415
 
-    engines = make_engines(settings, runtime, storage, issue_token, serve)
-    return DataprocService(settings, store, clock, operations, storage, engines=engines)
+    images = ClusterImages(Images(store, clock, settings.project), clock)
+    engines = make_engines(settings, runtime, storage, issue_token, serve=serve, in_front=images.in_front)
+    return DataprocService(settings, store, clock, operations, storage, engines=engines, images=images)
 
 
 def end_drivers(jobs_directory: Path) -> None:

@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import re
 from datetime import timedelta
 from typing import Any
 
+from localcloud.dataproc.cluster_images import ChosenImage
 from localcloud.dataproc.cluster_properties import default_properties
-from localcloud.dataproc.names import Location, random_suffix, require_duration
+from localcloud.dataproc.names import COMPUTE_URL, Location, expanded_url, random_suffix, require_duration
 from localcloud.errors import invalid_argument
 
-COMPUTE_URL = "https://www.googleapis.com/compute/v1/"
-DEFAULT_IMAGE_VERSION = "2.2.84-debian12"
-# Image versions without a build get the newest build known here.
-_NEWEST_BUILDS = {"2.1": 90, "2.2": 84, "2.3": 20}
 DEFAULT_MACHINE_TYPE = "n4-standard-4"
 _HYPERDISK_FAMILIES = frozenset({"c4", "c4a", "c4d", "n4", "n4a", "n4d"})
 _ZERO_WORKERS = "dataproc:dataproc.allow.zero.workers"
-_IMAGE_VERSION = re.compile(r"(?P<track>\d+\.\d+)(?:\.(?P<build>\d+))?(?:-(?P<system>[a-z]+\d+))?(?:-.*)?")
 _LIFECYCLE_LIMITS = {
     "idleDeleteTtl": timedelta(minutes=5),
     "autoDeleteTtl": timedelta(minutes=10),
@@ -35,8 +30,10 @@ _GATEWAY_PORTS = {
 }
 
 
-def completed_config(name: str, config: dict[str, Any], location: Location, buckets: tuple[str, str]) -> dict[str, Any]:
-    """Return the config of cluster `name` as the server completes it.
+def completed_config(
+    name: str, config: dict[str, Any], location: Location, *, buckets: tuple[str, str], image: ChosenImage
+) -> dict[str, Any]:
+    """Return the config of cluster `name`, made of `image`, as the server completes it.
 
     `buckets` are the staging and temporary bucket to use where the request names none. Raises ApiError 400 naming the
     field that is out of bounds.
@@ -47,11 +44,10 @@ def completed_config(name: str, config: dict[str, Any], location: Location, buck
     completed.setdefault("endpointConfig", {})
     _complete_network(completed, location)
     zone_url = completed["gceClusterConfig"]["zoneUri"]
-    _complete_software(completed)
-    image = _image_url(completed["softwareConfig"]["imageVersion"])
+    completed["softwareConfig"] = {**completed.get("softwareConfig", {}), "imageVersion": image.version}
     for group, count in _groups(completed):
         config_of_group = _completed_group(completed, group, count, zone_url, location)
-        config_of_group.setdefault("imageUri", image)
+        config_of_group.setdefault("imageUri", image.url)
         completed[group] = config_of_group
     _check_sizes(completed)
     _check_lifecycle(completed.get("lifecycleConfig", {}))
@@ -116,32 +112,6 @@ def _automatic_zone(location: Location) -> str:
     """Choose a zone, always the same one for a project and region."""
     digest = hashlib.sha256(f"{location.project}/{location.region}".encode()).digest()
     return f"{location.region}-{'bcd'[digest[0] % 3]}"
-
-
-def expanded_url(value: str, parent: str) -> str:
-    """Return the full Compute Engine URL of a short name, partial path or full URL."""
-    for prefix in (COMPUTE_URL, "https://compute.googleapis.com/compute/v1/"):
-        value = value.removeprefix(prefix)
-    if value.startswith("projects/"):
-        return COMPUTE_URL + value
-    return f"{COMPUTE_URL}{parent}{value.rpartition('/')[2]}"
-
-
-def _complete_software(config: dict[str, Any]) -> None:
-    software = dict(config.get("softwareConfig", {}))
-    requested = software.get("imageVersion", DEFAULT_IMAGE_VERSION)
-    found = _IMAGE_VERSION.fullmatch(requested)
-    if not found:
-        raise invalid_argument(f"Invalid image version '{requested}', expected for example '{DEFAULT_IMAGE_VERSION}'.")
-    build = found["build"] or _NEWEST_BUILDS.get(found["track"], 1)
-    software["imageVersion"] = f"{found['track']}.{build}-{found['system'] or 'debian12'}"
-    config["softwareConfig"] = software
-
-
-def _image_url(version: str) -> str:
-    number, _, system = version.partition("-")
-    shortened = system.replace("debian", "deb").replace("ubuntu", "ubu").replace("rocky", "roc")
-    return f"{COMPUTE_URL}projects/cloud-dataproc/global/images/dataproc-{number.replace('.', '-')}-{shortened}-rc01"
 
 
 def _groups(config: dict[str, Any]) -> list[tuple[str, int]]:

@@ -19,8 +19,8 @@ from localcloud.dataproc.init_actions import InitAction
 from localcloud.dataproc.node_book import NodeBook, master_name, wanted_workers
 from localcloud.hadoop import ClusterPlan, HadoopError, HadoopRuntime, NodePlan, YarnCluster
 from localcloud.hadoop.configuration import MARKER
-from localcloud.hadoop.daemons import PATH
 from localcloud.metadata import Machine, MetadataServer
+from localcloud.search_paths import PATH, put_in_front
 
 METAINFO = "google-cloud-dataproc-metainfo"
 _LOOK_SECONDS = 0.3
@@ -31,13 +31,17 @@ _VCORES = "yarn:yarn.nodemanager.resource.cpu-vcores"
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What nodes have around them: the project, its tokens, and the variables that lead to the local cloud."""
+    """What nodes have around them: the project, its tokens, and the variables that lead to the local cloud.
+
+    `in_front` returns the directories that a cluster's image puts in front of search paths, by variable.
+    """
 
     project: str
     project_number: str
     email: str
     issue_token: Callable[[str], dict[str, Any]]
     client_environment: Callable[[], dict[str, str]]
+    in_front: Callable[[dict[str, Any]], dict[str, str]]
 
 
 def metainfo_folder(cluster: dict[str, Any]) -> str:
@@ -200,10 +204,20 @@ class ClusterNodes:
             properties=properties,
             client_environment=self._client_environment(),
             shares_files=not self._hosts.are_separate,
+            in_front=self._in_front(cluster),
         )
         self.yarn.prepare(plan)
         self._groups = {**workers, master_name(cluster): "master"}
         self._make(cluster, self._groups)
+
+    def _in_front(self, cluster: dict[str, Any]) -> dict[str, str]:
+        """Return what the image puts in front of search paths. Raises HadoopError for a directory that is gone."""
+        directories = self._surroundings.in_front(cluster)
+        for variable, directory in directories.items():
+            if not Path(directory).is_dir():
+                version = cluster["config"]["softwareConfig"]["imageVersion"]
+                raise HadoopError(f"{variable} of image {version} begins with {directory}, which is not there any more")
+        return directories
 
     def _client_environment(self) -> dict[str, str]:
         return self._hosts.client_environment(self._surroundings.client_environment())
@@ -212,7 +226,7 @@ class ClusterNodes:
         book = self._book()
         addresses = {name: book.address(name, group) for name, group in nodes.items()}
         version = cluster["config"]["softwareConfig"]["imageVersion"]
-        self._hosts.make(addresses, version, self._client_environment())
+        self._hosts.make(addresses, version, self._client_environment(), self._in_front(cluster))
         self._serve_metadata(cluster, nodes)
 
     def _book(self) -> NodeBook:
@@ -301,6 +315,7 @@ class ClusterNodes:
                 **({} if self._hosts.are_separate else {"HADOOP_CONF_DIR": str(conf)}),
                 **place.environment,
             }
+            environment = put_in_front(environment, self._in_front(cluster))
             call = init_actions.Call(place.entering, environment, home / name)
             self._hosts.show_log(name, action.index, call.directory / action.output_name)
             init_actions.run(action, call, name, metainfo_folder(cluster))

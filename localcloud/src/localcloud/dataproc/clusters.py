@@ -12,6 +12,7 @@ from localcloud.dataproc.buckets import Buckets
 from localcloud.dataproc.cluster_defaults import completed_config
 from localcloud.dataproc.cluster_engine import ClusterEngine, ClusterEngineError
 from localcloud.dataproc.cluster_idle import ClusterIdle
+from localcloud.dataproc.cluster_images import ClusterImages, names_image
 from localcloud.dataproc.cluster_lifecycle import is_over, new_cluster
 from localcloud.dataproc.cluster_operations import CREATE_SECONDS, DELETE_SECONDS, UPDATE_SECONDS, Replays
 from localcloud.dataproc.cluster_updates import apply_update
@@ -43,19 +44,24 @@ class Clusters:
         records: Records,
         policies: Policies,
         buckets: Buckets,
+        images: ClusterImages,
         *,
         operations: Any,
         clock: Any,
         replays: Replays,
         engine: ClusterEngine,
     ) -> None:
-        """Keep clusters in `records`; `buckets` gives staging buckets and checks objects, `engine` makes nodes."""
+        """Keep clusters in `records`.
+
+        `buckets` gives staging buckets and checks objects, `images` chooses images, `engine` makes nodes.
+        """
         self._records = records
         self._policies = policies
         self._operations = operations
         self._clock = clock
         self._replays = replays
         self._buckets = buckets
+        self._images = images
         self._engine = engine
         self._idle = ClusterIdle(engine, clock)
         self.jobs: Any = None
@@ -82,7 +88,9 @@ class Clusters:
         if "virtualClusterConfig" in body:
             raise invalid_argument("virtualClusterConfig (Dataproc on GKE) is not supported, expected config.")
         require_labels(body.get("labels"), f"cluster '{name}'")
-        config = completed_config(name, body.get("config", {}), location, self._buckets.default_names(location))
+        asked = body.get("config", {})
+        image = self._images.choose(asked, location)
+        config = completed_config(name, asked, location, buckets=self._buckets.default_names(location), image=image)
         if config.get("autoscalingConfig", {}).get("policyUri"):
             policy = self._policies.resolve(config["autoscalingConfig"]["policyUri"], location)
             config["autoscalingConfig"]["policyUri"] = policy
@@ -96,11 +104,8 @@ class Clusters:
             if not self._records.create(record):
                 raise already_exists(f"Already exists: Failed to create cluster: Cluster {self.name(record)}")
             workers = config.get("workerConfig", {}).get("numInstances", 0)
-            extra = (
-                {}
-                if body.get("config", {}).get("softwareConfig", {}).get("imageVersion")
-                else {"warnings": [_NO_IMAGE]}
-            )
+            warnings = [*([] if names_image(asked) else [_NO_IMAGE]), *image.warnings]
+            extra = {"warnings": warnings} if warnings else {}
             operation = self._start(
                 record, "create", f"Create cluster with {workers} workers", CREATE_SECONDS, extra=extra
             )

@@ -28,8 +28,11 @@ class Engine(Protocol):
     def refusal(self, job: dict[str, Any]) -> str | None:
         """Return why this engine can never run `job`, or None when it can."""
 
-    def start(self, name: str, job: dict[str, Any]) -> None:
-        """Start the driver of `job`; starting one that runs already changes nothing. Raises EngineError."""
+    def start(self, name: str, job: dict[str, Any], in_front: dict[str, str]) -> None:
+        """Start the driver of `job`; starting one that runs already changes nothing. Raises EngineError.
+
+        `in_front` are directories that stand in front of its search paths, by variable.
+        """
 
     def status(self, name: str) -> DriverStatus:
         """Return how the driver is doing."""

@@ -52,11 +52,18 @@ def find_runtime(settings: Settings) -> tuple[HadoopRuntime | None, str]:
 
 
 def make_engines(
-    settings: Settings, runtime: HadoopRuntime | None, storage: Any, issue_token: Any, serve: Serve
+    settings: Settings,
+    runtime: HadoopRuntime | None,
+    storage: Any,
+    issue_token: Any,
+    *,
+    serve: Serve,
+    in_front: Callable[[dict[str, Any]], dict[str, str]],
 ) -> Engines:
     """Return the engines of an instance; without `runtime` clusters have no nodes.
 
-    `issue_token` returns OAuth's token answer for a service account; `serve` answers on sockets of nodes.
+    `issue_token` returns OAuth's token answer for a service account; `serve` answers on sockets of nodes; `in_front`
+    returns the directories that stand in front of search paths on a cluster's nodes.
     """
     python = default_cluster_python()
     if runtime is None or runtime.spark_home is None:
@@ -70,6 +77,7 @@ def make_engines(
         email=settings.service_account_email,
         issue_token=issue_token,
         client_environment=lambda: client_environment(settings.environment_file),
+        in_front=in_front,
     )
     clusters = YarnEngine(
         settings.clusters_directory, runtime, surroundings, storage, _hosts_of(settings, runtime, python, serve)

@@ -30,8 +30,17 @@ class Hosts(Protocol):
     def network(self) -> Network:
         """Return the cluster's addresses, which it keeps for its life."""
 
-    def make(self, addresses: Mapping[str, str], image_version: str, environment: Mapping[str, str]) -> None:
-        """Make the nodes that are not there, by name and address; `environment` leads them to the local cloud."""
+    def make(
+        self,
+        addresses: Mapping[str, str],
+        image_version: str,
+        environment: Mapping[str, str],
+        in_front: Mapping[str, str],
+    ) -> None:
+        """Make the nodes that are not there, by name and address; `environment` leads them to the local cloud.
+
+        `in_front` are directories that stand in front of their search paths, by variable.
+        """
 
     def serve_metadata(self, machine: Machine, address: str) -> MetadataServer:
         """Return a metadata server that answers the node at `address`."""
@@ -72,7 +81,13 @@ class ProcessHosts:
         """Return the cluster's part of the loopback network."""
         return allocate_network(self._directory)
 
-    def make(self, _addresses: Mapping[str, str], _image_version: str, _environment: Mapping[str, str]) -> None:
+    def make(
+        self,
+        _addresses: Mapping[str, str],
+        _image_version: str,
+        _environment: Mapping[str, str],
+        _in_front: Mapping[str, str],
+    ) -> None:
         """There is nothing to make."""
 
     def serve_metadata(self, machine: Machine, address: str) -> MetadataServer:

@@ -7,6 +7,7 @@ import logging
 import sqlite3
 import time
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from localcloud.dataproc.cluster_engine import ClusterEngine
@@ -35,15 +36,20 @@ class JobRuns:
         *,
         engine: Engine,
         cluster_engine: ClusterEngine,
+        in_front: Callable[[dict[str, Any]], dict[str, str]],
         storage: Any,
         clock: Any,
     ) -> None:
-        """Run the jobs in `records` with `engine` on nodes of `cluster_engine`; their output goes to `storage`."""
+        """Run the jobs in `records` with `engine` on nodes of `cluster_engine`; their output goes to `storage`.
+
+        `in_front` returns the directories that stand in front of search paths on a cluster's nodes.
+        """
         self._records = records
         self._clusters = clusters
         self._jobs = jobs
         self._engine = engine
         self._cluster_engine = cluster_engine
+        self._in_front = in_front
         # Drivers by cluster, counted at every look.
         self._drivers: Counter[str] = Counter()
         self._storage = storage
@@ -144,7 +150,9 @@ class JobRuns:
     def _start_driver(self, record: Record) -> bool:
         """Start the driver; return False when that failed, which ends the job."""
         try:
-            self._engine.start(record.internal["directory"], record.body)
+            cluster = self._clusters.by_key(record.internal["cluster_key"])
+            in_front = self._in_front(cluster.body) if cluster else {}
+            self._engine.start(record.internal["directory"], record.body, in_front)
         except EngineError as problem:
             self._end(record, "ERROR", self._failure(record, str(problem)))
             return False

@@ -35,6 +35,7 @@ JOB_TYPES = (
     "flinkJob",
 )
 _DURATION = re.compile(r"(\d+)(?:\.(\d{1,9}))?s")
+COMPUTE_URL = "https://www.googleapis.com/compute/v1/"
 _SUFFIX_ALPHABET = string.ascii_lowercase + string.digits
 
 
@@ -55,6 +56,15 @@ class Location:
     def key(self) -> str:
         """The location as keys of stored resources hold it, whatever the caller's spelling."""
         return f"dataproc/projects/{self.project}/regions/{self.region}"
+
+
+def expanded_url(value: str, parent: str) -> str:
+    """Return the full Compute Engine URL of a short name, partial path or full URL."""
+    for prefix in (COMPUTE_URL, "https://compute.googleapis.com/compute/v1/"):
+        value = value.removeprefix(prefix)
+    if value.startswith("projects/"):
+        return COMPUTE_URL + value
+    return f"{COMPUTE_URL}{parent}{value.rpartition('/')[2]}"
 
 
 def parse_resource_name(name: str) -> tuple[Location, str]:

@@ -9,8 +9,10 @@ from typing import Any
 
 from localcloud.dataproc.autoscaler import Autoscaler
 from localcloud.dataproc.buckets import Buckets
+from localcloud.dataproc.cluster_images import ClusterImages
 from localcloud.dataproc.cluster_operations import Replays
 from localcloud.dataproc.clusters import Clusters
+from localcloud.dataproc.diagnosis import Diagnosis
 from localcloud.dataproc.engines import Engines
 from localcloud.dataproc.job_operations import JobOperations
 from localcloud.dataproc.job_runs import JobRuns
@@ -89,9 +91,17 @@ class DataprocService:
     """Serves `dataproc` v1, the `locations` twins of policies, templates and operations included."""
 
     def __init__(
-        self, settings: Any, store: Any, clock: Any, operations: Any, storage: Any, *, engines: Engines
+        self,
+        settings: Any,
+        store: Any,
+        clock: Any,
+        operations: Any,
+        storage: Any,
+        *,
+        engines: Engines,
+        images: ClusterImages,
     ) -> None:
-        """Build the parts on the stored state; `engines` run the drivers and the nodes."""
+        """Build the parts on the stored state; `engines` run the drivers and the nodes, which are made of `images`."""
         self._settings = settings
         self._operations = operations
         self._engines = engines
@@ -108,6 +118,7 @@ class DataprocService:
             cluster_records,
             self._policies,
             Buckets(storage, settings.project_number),
+            images,
             operations=operations,
             clock=clock,
             replays=Replays(store, operations),
@@ -121,6 +132,7 @@ class DataprocService:
             self._jobs,
             engine=engines.drivers,
             cluster_engine=engines.clusters,
+            in_front=images.in_front,
             storage=storage,
             clock=clock,
         )
@@ -128,6 +140,10 @@ class DataprocService:
         self._autoscaler = Autoscaler(cluster_records, self._policies, self._clusters, engines.clusters, clock)
         self.nodes = NodeCommands(cluster_records, job_records, engines.clusters, clock)
         self._job_operations = JobOperations(self._jobs, job_records, operations)
+        directory = settings.clusters_directory
+        self._diagnosis = Diagnosis(
+            self._clusters, self._jobs, storage, operations=operations, clock=clock, directory=directory
+        )
         self._workflows = Workflows(
             workflow_records, self._templates, self._clusters, self._jobs, operations=operations, clock=clock
         )
@@ -177,6 +193,7 @@ class DataprocService:
             "clusters.delete": lambda call: clusters.delete(
                 *call.cluster, call.query.get("clusterUuid"), call.request_id
             ),
+            "clusters.diagnose": lambda call: self._diagnosis.start(*call.cluster, call.body, call.method_id),
             "jobs.submit": lambda call: jobs.submit(call.location, call.body.get("job", {}), call.request_id),
             "jobs.submitAsOperation": lambda call: self._job_operations.submit(
                 call.location, call.body.get("job", {}), call.request_id, call.method_id

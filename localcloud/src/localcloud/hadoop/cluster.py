@@ -17,13 +17,14 @@ from typing import Any
 from localcloud.files import write_private, write_public
 from localcloud.hadoop import configuration
 from localcloud.hadoop.configuration import MARKER, Layout
-from localcloud.hadoop.daemons import PATH, Daemon, sweep
+from localcloud.hadoop.daemons import Daemon, sweep
 from localcloud.hadoop.errors import HadoopError
 from localcloud.hadoop.leaving import LeavingNodes
 from localcloud.hadoop.machines import Machines, ThisMachine
 from localcloud.hadoop.plans import ClusterPlan, NodePlan, NodeStatus
 from localcloud.hadoop.resource_manager import ACTIVE_STATES, ResourceManager, refresh_nodes
 from localcloud.hadoop.runtime import HadoopRuntime
+from localcloud.search_paths import PATH, put_in_front
 
 # On a machine that is busy with other things, too; it takes a few seconds on one that is not.
 _START_SECONDS = 120.0
@@ -294,7 +295,7 @@ class YarnCluster:
         return self._runtime.command(main, conf, *options)
 
     def _base_environment(self, home: Path) -> dict[str, str]:
-        return {
+        environment = {
             "PATH": f"{self._runtime.java_home / 'bin'}:{PATH}",
             "HOME": str(Path.home()),
             "USER": getpass.getuser(),
@@ -304,6 +305,7 @@ class YarnCluster:
             "HADOOP_CONF_DIR": str(home / "conf"),
             MARKER: str(home),
         }
+        return put_in_front(environment, self._plan().in_front)
 
     @staticmethod
     def _write_hosts(home: Path, address: str, host_name: str) -> None:

@@ -10,6 +10,7 @@ from xml.sax.saxutils import escape
 from localcloud.hadoop.network import MASTER_PORTS, NODE_PORTS
 from localcloud.hadoop.plans import ClusterPlan, NodePlan
 from localcloud.hadoop.runtime import LIGHT_JVM, HadoopRuntime
+from localcloud.search_paths import PATH, put_in_front
 
 # Where a Dataproc node keeps what is in a cluster's configuration directory here.
 NODE_CONF = "/etc/hadoop/conf/"
@@ -111,7 +112,7 @@ def render_master(layout: Layout, plan: ClusterPlan, runtime: HadoopRuntime) -> 
         layout.conf / "yarn-site.xml": _site(_yarn(layout, plan) | classes),
         layout.conf / "capacity-scheduler.xml": _site(_capacity_scheduler(plan)),
         layout.conf / "log4j.properties": _LOG4J,
-        layout.spark_conf / "spark-defaults.conf": _spark_defaults(layout, plan, runtime.spark_home),
+        layout.spark_conf / "spark-defaults.conf": _spark_defaults(layout, plan, runtime),
         layout.spark_conf / "spark-env.sh": _spark_environment(plan),
     }
 
@@ -131,6 +132,10 @@ def render_node(layout: Layout, plan: ClusterPlan, node: NodePlan) -> dict[Path,
         "yarn.nodemanager.log-dirs": str(home / "logs"),
         "yarn.nodemanager.env-whitelist": ",".join(inherited_variables(plan, node)),
     }
+    if "PATH" in plan.in_front:
+        # Of what they could inherit, containers take PATH from the shell that starts them. It must be a whole one: what
+        # YARN adds, $PATH, is a name to whoever starts that shell.
+        own["yarn.nodemanager.force.path"] = put_in_front({"PATH": PATH}, plan.in_front)["PATH"]
     # A NodeManager starts together with its ResourceManager: it must not sleep a second after each early try.
     patience = {"ipc.client.connect.retry.interval": "100", "ipc.client.connect.max.retries": "600"}
     return {
@@ -154,7 +159,7 @@ def inherited_variables(plan: ClusterPlan, node: NodePlan) -> list[str]:
     """Return the names of the variables that containers inherit from their node."""
     listed = properties_of(plan, "yarn").get("yarn.nodemanager.env-whitelist", ",".join(_INHERITED))
     names = [name.strip() for name in listed.split(",") if name.strip()]
-    names += [*plan.client_environment, *node.environment, "SPARK_LOCAL_IP", MARKER]
+    names += [*plan.client_environment, *node.environment, *plan.in_front, "SPARK_LOCAL_IP", MARKER]
     return list(dict.fromkeys(names))
 
 
@@ -230,7 +235,7 @@ def _mapped(layout: Layout, properties: dict[str, str]) -> dict[str, str]:
     }
 
 
-def _spark_defaults(layout: Layout, plan: ClusterPlan, spark_home: Path | None) -> str:
+def _spark_defaults(layout: Layout, plan: ClusterPlan, runtime: HadoopRuntime) -> str:
     address = plan.resource_manager_address
     # As on a Dataproc node, but for the shuffle service, which its image adds to the NodeManagers.
     defaults = {
@@ -243,7 +248,13 @@ def _spark_defaults(layout: Layout, plan: ClusterPlan, spark_home: Path | None) 
     }
     # A cluster's own options for the driver and executors, spark.*.extraJavaOptions, come on top of these.
     for name in ("driver.defaultJavaOptions", "executor.defaultJavaOptions", "yarn.am.extraJavaOptions"):
-        defaults[f"spark.{name}"] = " ".join(LIGHT_JVM)
+        defaults[f"spark.{name}"] = shlex.join((*LIGHT_JVM, *runtime.spark_options))
+    if runtime.spark_home:
+        # A class-data archive is valid only for a class path that begins like the one it was made with, and Spark puts
+        # directories in front of its jars. No jar holds a file of the names in them. The driver's is the application
+        # master's, too.
+        for name in ("driver", "executor"):
+            defaults[f"spark.{name}.extraClassPath"] = f"{runtime.spark_home}/jars/*"
     settled = {
         "spark.eventLog.enabled": "false",
         "spark.driver.host": address,
@@ -251,8 +262,8 @@ def _spark_defaults(layout: Layout, plan: ClusterPlan, spark_home: Path | None) 
         "spark.local.dir": str(layout.temporary),
         "spark.yarn.stagingDir": layout.staging.as_uri(),
     }
-    if spark_home:
-        settled["spark.yarn.jars"] = f"local:{spark_home}/jars/*"
+    if runtime.spark_home:
+        settled["spark.yarn.jars"] = f"local:{runtime.spark_home}/jars/*"
     properties = defaults | _mapped(layout, properties_of(plan, "spark")) | settled
     return "".join(f"{key} {value}\n" for key, value in sorted(properties.items()))
 

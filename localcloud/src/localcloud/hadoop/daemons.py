@@ -15,8 +15,8 @@ from pathlib import Path
 from localcloud.dataproc import supervisor
 from localcloud.hadoop.configuration import MARKER
 from localcloud.hadoop.errors import HadoopError
+from localcloud.search_paths import PATH
 
-PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _END_SECONDS = 20.0
 _LOOK_SECONDS = 0.01
 # Supervisors that this process started: a Popen that is asked again reaps its process when it has ended.

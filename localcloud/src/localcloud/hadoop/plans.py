@@ -16,6 +16,7 @@ class ClusterPlan:
     `client_environment` holds the variables that lead a process to the local cloud: every container gets them.
     `allocation_file` is a FairScheduler file to start with; without it the file that the properties name is read.
     `shares_files` says whether all nodes see the same files, as processes of one machine do.
+    `in_front` are directories that stand in front of the search paths of all that runs, by variable.
     """
 
     name: str
@@ -24,6 +25,7 @@ class ClusterPlan:
     client_environment: dict[str, str] = field(default_factory=dict)
     allocation_file: Path | None = None
     shares_files: bool = True
+    in_front: dict[str, str] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """Return the plan in types that JSON knows."""

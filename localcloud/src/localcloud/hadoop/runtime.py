@@ -97,24 +97,32 @@ def _find_spark() -> Path | None:
     return next((candidate for candidate in candidates if (candidate / "jars").is_dir()), None)
 
 
-def class_archive(java_home: Path, jars: Path) -> Path:
-    """Return where the archive of loaded classes for this Java and these jars is, or would be."""
+def class_archive(java_home: Path, programs: Path) -> Path:
+    """Return where the archive of classes for this Java and the programs in a directory is, or would be."""
     release = java_home / "release"
     java = zlib.crc32(release.read_bytes() if release.exists() else os.fsencode(java_home))
-    return jars / f"classes-{java:08x}.jsa"
+    return programs / f"classes-{java:08x}.jsa"
+
+
+def _archive_options(java_home: Path, programs: Path) -> tuple[str, ...]:
+    archive = class_archive(java_home, programs)
+    # A JVM that cannot use the archive after all says nothing and starts as it would without.
+    return (f"-XX:SharedArchiveFile={archive}",) if archive.exists() else ()
 
 
 @dataclass(frozen=True)
 class HadoopRuntime:
     """The programs that clusters are made of.
 
-    `spark_home` is None where Spark is not installed; `options` go to every JVM that `command` runs.
+    `spark_home` is None where Spark is not installed; `options` go to every JVM that `command` runs, `spark_options` to
+    Spark's: drivers, application masters and executors.
     """
 
     java_home: Path
     jars: Path
     spark_home: Path | None
     options: tuple[str, ...] = ()
+    spark_options: tuple[str, ...] = ()
 
     @classmethod
     def find(cls) -> HadoopRuntime:
@@ -122,11 +130,9 @@ class HadoopRuntime:
 
         JAVA_HOME, LOCALCLOUD_HADOOP_JARS and LOCALCLOUD_SPARK_HOME go over PATH and the caches that setup makes.
         """
-        java_home, jars = _find_java(), _find_jars()
-        archive = class_archive(java_home, jars)
-        # A JVM that cannot use the archive after all says nothing and starts as it would without.
-        options = (f"-XX:SharedArchiveFile={archive}",) if archive.exists() else ()
-        return cls(java_home, jars, _find_spark(), options)
+        java_home, jars, spark_home = _find_java(), _find_jars(), _find_spark()
+        spark_options = _archive_options(java_home, spark_home) if spark_home else ()
+        return cls(java_home, jars, spark_home, _archive_options(java_home, jars), spark_options)
 
     def command(self, main: str, conf: Path, *options: str, arguments: tuple[str, ...] = ()) -> list[str]:
         """Return the command that runs Hadoop's class `main` with the configuration directory `conf`.

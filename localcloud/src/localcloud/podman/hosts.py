@@ -15,12 +15,13 @@ from urllib.parse import urlsplit
 from localcloud.dataproc.hosts import Place
 from localcloud.files import write_public
 from localcloud.hadoop import HadoopError, Network
-from localcloud.hadoop.daemons import PATH, Daemon
+from localcloud.hadoop.daemons import Daemon
 from localcloud.metadata import Machine, MetadataServer
 from localcloud.podman import namespaces
 from localcloud.podman.commands import PodmanError, inspect, podman
 from localcloud.podman.images import image_of
 from localcloud.podman.units import NODE_MANAGER, RESOURCE_MANAGER, UnitDaemon
+from localcloud.search_paths import PATH, put_in_front
 
 # A user's own credentials: nodes have those of their service account, from the metadata server.
 _NOT_ON_NODES = ("GOOGLE_APPLICATION_CREDENTIALS", "CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE", "NO_GCE_CHECK")
@@ -87,7 +88,13 @@ class ContainerHosts:
             write_public(file, json.dumps({"prefix": subnet.rpartition(".")[0]}).encode())
         return Network(json.loads(file.read_text(encoding="utf-8"))["prefix"], _FIRST_HOST)
 
-    def make(self, addresses: Mapping[str, str], image_version: str, environment: Mapping[str, str]) -> None:
+    def make(
+        self,
+        addresses: Mapping[str, str],
+        image_version: str,
+        environment: Mapping[str, str],
+        in_front: Mapping[str, str],
+    ) -> None:
         """Start the containers that do not run, and lead all to the local cloud."""
         image = image_of(image_version)
         # The accounts of daemons see what belongs to them; the rest is root's.
@@ -100,11 +107,13 @@ class ContainerHosts:
             path.chmod(mode)
         self._filestore.mkdir(mode=0o755, parents=True, exist_ok=True)
         with ThreadPoolExecutor(max(1, len(addresses))) as pool:
-            list(pool.map(lambda name: self._make(name, addresses[name], image, environment), addresses))
+            list(pool.map(lambda name: self._make(name, addresses[name], image, environment, in_front), addresses))
 
-    def _make(self, name: str, address: str, image: str, environment: Mapping[str, str]) -> None:
+    def _make(
+        self, name: str, address: str, image: str, environment: Mapping[str, str], in_front: Mapping[str, str]
+    ) -> None:
         if self._process(name) is None:
-            self._start(name, address, image, environment)
+            self._start(name, address, image, environment, in_front)
         process = self._process(name)
         if process is None:
             raise HadoopError(f"node {name} ended at once: {podman('logs', '--tail', '5', self.container(name))}")
@@ -141,13 +150,16 @@ class ContainerHosts:
                 )
             time.sleep(_LOOK_SECONDS)
 
-    def _start(self, name: str, address: str, image: str, environment: Mapping[str, str]) -> None:
+    def _start(
+        self, name: str, address: str, image: str, environment: Mapping[str, str], in_front: Mapping[str, str]
+    ) -> None:
         self.remove([name])
         home = self._directory / "machines" / name
         home.mkdir(mode=0o755, parents=True, exist_ok=True)
-        variables = "".join(f'DefaultEnvironment="{key}={value}"\n' for key, value in self._quoted(environment).items())
+        everywhere = put_in_front({**environment, "PATH": PATH}, in_front) if in_front else environment
+        variables = "".join(f'DefaultEnvironment="{key}={value}"\n' for key, value in self._quoted(everywhere).items())
         write_public(home / "environment.conf", f"[Manager]\n{variables}".encode())
-        mounts = {self._directory: True, **self._mounts}
+        mounts = {**{Path(path): False for path in in_front.values()}, self._directory: True, **self._mounts}
         volumes = [f"{path}:{path}:{'rw' if writable else 'ro'}" for path, writable in mounts.items()]
         volumes += [
             f"{home / 'environment.conf'}:/etc/systemd/system.conf.d/10-localcloud.conf:ro",

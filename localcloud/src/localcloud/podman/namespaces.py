@@ -9,6 +9,8 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from localcloud.search_paths import PATH
+
 _SPACES = ("--mount", "--uts", "--ipc", "--net", "--pid")
 # Addresses that a node has beside its own; 169.254.169.254 is where Compute Engine has its metadata server.
 METADATA_ADDRESS = "169.254.169.254"
@@ -25,7 +27,7 @@ def call(
     """Run a command in a node to its end, as root. Raises TimeoutExpired."""
     return subprocess.run(
         [*entering(process), *command],
-        env={"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", **(environment or {})},
+        env={"PATH": PATH, **(environment or {})},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

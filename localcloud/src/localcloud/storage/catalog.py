@@ -208,6 +208,17 @@ class Catalog:
             raise ApiError(404, f"No such object: {bucket}/{name}{suffix}")
         return row
 
+    def generations(self, bucket: str, prefix: str) -> dict[str, int]:
+        """Return the live generations of objects whose names begin with `prefix`, which ends in a slash, by name."""
+        # The slash's successor is the first name that does not begin with it.
+        end = prefix[:-1] + chr(ord("/") + 1)
+        return dict(
+            self._connection.execute(
+                "SELECT name, generation FROM storage_objects WHERE bucket = ? AND state = 0 AND name > ? AND name < ?",
+                (bucket, prefix, end),
+            )
+        )
+
     def put_object(self, new: NewObject, conditions: Conditions = NO_CONDITIONS) -> tuple[ObjectRow, BucketRow]:
         """Make `new` the live generation, in one transaction with the checks, and return its row.
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from datetime import timedelta
 from urllib.parse import unquote
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from localcloud import batch
 from localcloud.clock import Clock
 from localcloud.errors import ApiError, NotServedError, error_response
 from localcloud.settings import Settings
-from localcloud.storage import access, batch, buckets, copies, listing, objects, policies, resumable, uploads
+from localcloud.storage import access, buckets, copies, listing, objects, policies, resumable, uploads
 from localcloud.storage.call import Call, Parts
 from localcloud.storage.catalog import NewObject
 from localcloud.storage.preconditions import NotModified
@@ -124,17 +125,41 @@ class StorageService:
         """Return whether there is a live object of this name."""
         return self.parts.catalog.find_object(bucket, name) is not None
 
-    def write_object(self, bucket: str, name: str, data: bytes, content_type: str = "application/octet-stream") -> None:
-        """Create or replace an object. Raises ApiError 404 without its bucket, OSError or sqlite3.OperationalError."""
+    def list_objects(self, bucket: str, prefix: str) -> dict[str, int]:
+        """Return the generations of the live objects whose names begin with `prefix`, by name."""
+        return self.parts.catalog.generations(bucket, prefix)
+
+    def read_chunks(self, bucket: str, name: str) -> tuple[int, Iterator[bytes]]:
+        """Return the generation of an object and its content in pieces. Raises ApiError 404."""
+        row = self.parts.catalog.object(bucket, name)
+        return row.generation, self.parts.contents.open(row.content, row.size).chunks()
+
+    def write_object(
+        self, bucket: str, name: str, data: bytes | Iterable[bytes], content_type: str = "application/octet-stream"
+    ) -> int:
+        """Create or replace an object, given whole or in pieces; return its generation.
+
+        Raises ApiError 404 without its bucket, OSError or sqlite3.OperationalError.
+        """
         writer = self.parts.contents.writer()
         try:
-            writer.write(data)
+            for piece in (data,) if isinstance(data, bytes) else data:
+                writer.write(piece)
             content = writer.finish()
         finally:
             writer.discard()
         metadata = {"contentType": content_type}
         new = NewObject(bucket, name, content.size, content.crc32c, content.md5, content, metadata=metadata)
-        self.parts.catalog.put_object(new)
+        row, _bucket = self.parts.catalog.put_object(new)
+        return row.generation
+
+    def delete_object(self, bucket: str, name: str) -> None:
+        """Delete an object. Raises ApiError 404, or 403 when it is protected."""
+        self.parts.catalog.delete_object(bucket, name, None)
+
+    def bucket_exists(self, bucket: str) -> bool:
+        """Return whether there is a bucket of this name."""
+        return self.parts.catalog.find_bucket(bucket) is not None
 
     def ensure_bucket(self, bucket: str, project: str, location: str) -> None:
         """Create a bucket with default settings unless it exists. Raises ApiError 400 for a bad name or location."""

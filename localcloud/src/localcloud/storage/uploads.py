@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 from starlette.responses import Response
 
 from localcloud.errors import ApiError
+from localcloud.multipart import LARGEST_HEAD, boundary_of, media_end, split_related_head, tail_length
 from localcloud.storage.access import initial_acl, with_access
 from localcloud.storage.call import Call, parse_object
 from localcloud.storage.catalog import NewObject
 from localcloud.storage.content import Content, ContentWriter, verify_hashes
-from localcloud.storage.multipart import LARGEST_HEAD, boundary_of, media_end, split_related_head, tail_length
 from localcloud.storage.preconditions import parse_conditions
 from localcloud.storage.resources import check_storage_class, writable_metadata
 

@@ -1,4 +1,4 @@
-"""The batch endpoint: up to 100 metadata requests in one multipart/mixed message."""
+"""Batches of the older APIs: up to 100 metadata requests in one multipart/mixed message."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from localcloud.errors import ApiError
-from localcloud.storage.multipart import Part, split_mixed
+from localcloud.multipart import Part, split_mixed
 
 MOST_REQUESTS = 100
 
@@ -58,6 +58,8 @@ def _inner_request(outer: Request, part: Part) -> Request:
             break
         name, _, value = line.partition(b":")
         headers.append((name.strip().lower(), value.strip()))
+    # A part may have credentials of its own, which then come first.
+    headers += [(name, value) for name, value in outer.scope["headers"] if name == b"authorization"]
     target = words[1]
     if "://" in target:
         target = "/" + target.split("://", 1)[1].partition("/")[2]

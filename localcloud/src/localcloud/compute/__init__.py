@@ -1,0 +1,1 @@
+"""Compute Engine, as far as it is about images: Dataproc's own in `cloud-dataproc`, and those of the project."""

@@ -1,0 +1,1 @@
+"""gRPC: each call is answered as the REST request it stands for. Nothing here is imported before the first call."""
