@@ -11,7 +11,7 @@ import uuid
 from pathlib import Path
 from types import FrameType
 
-from dask_on_yarn import input_cache
+from dask_on_yarn import input_cache, log_forwarding
 from dask_on_yarn.admission import admit
 from dask_on_yarn.dataproc_job import OwnJob, job_id_of, own_job
 from dask_on_yarn.deadlines import Deadlines
@@ -194,4 +194,5 @@ class Launcher:
         if self._cluster.client and self._cluster.client.status == "running":
             self._look()
             self._report.draw_performance(self._cluster.client, directory)
+        log_forwarding.print_no_more(self._cluster.client)
         self._cluster.stop(exit_code)

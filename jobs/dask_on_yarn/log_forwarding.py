@@ -1,8 +1,8 @@
 """Preload of every worker: what it logs reaches the driver's output with the worker's name.
 
-``dask_setup`` runs in the worker's process, ``print_forwarded`` in the launcher. Lines travel as Dask events over the
-connection that exists anyway; they also stay in the container's own log. What a nanny says is in the container's log
-alone, and its last lines reach the driver's output when the worker ends badly.
+``dask_setup`` runs in the worker's process, ``print_forwarded`` and ``print_no_more`` in the launcher. Lines travel as
+Dask events over the connection that exists anyway; they also stay in the container's own log. What a nanny says is in
+the container's log alone, and its last lines reach the driver's output when the worker ends badly.
 """
 
 from __future__ import annotations
@@ -75,3 +75,15 @@ def print_forwarded(client: Any, say: Callable[[str], None]) -> None:
         say(f"{message['name']} | {message['line']}")
 
     client.subscribe_topic(TOPIC, on_event)
+
+
+def print_no_more(client: Any | None) -> None:
+    """Keep back what Dask's parts say while they are closed, here and in the workers that ``client`` listens to.
+
+    How the run ended is known by then. A connection that was cut while it was being made would be the last error in
+    the driver's output, where people and Dataproc look for the script's own.
+    """
+    if client:
+        with contextlib.suppress(Exception):  # nothing was subscribed, or the loop is in whatever state
+            client.unsubscribe_topic(TOPIC)
+    logging.disable(logging.CRITICAL)

@@ -176,6 +176,14 @@ class ResourceManager:
         """Return the cluster metrics as the ResourceManager names them (``allocatedMB``, ``pendingMB``, ...)."""
         return self._get("metrics")["clusterMetrics"]
 
+    def info(self) -> dict[str, Any]:
+        """Return what the ResourceManager says of itself (``hadoopVersion``, ``state``, ...)."""
+        return self._get("info")["clusterInfo"]
+
+    def scheduler_type(self) -> str:
+        """Return which scheduler hands out the cluster, such as ``fairScheduler``."""
+        return self._get("scheduler")["scheduler"]["schedulerInfo"]["type"]
+
     def _get(self, path: str, query: dict[str, str | None] | None = None) -> dict[str, Any]:
         parameters = {name: value for name, value in (query or {}).items() if value}
         parameters["user.name"] = self._user

@@ -50,6 +50,8 @@ async def serve(host: str, dashboard_port: int, directory: Path) -> None:
         sys.stdout.flush()
         ended = [asyncio.ensure_future(stop.wait()), asyncio.ensure_future(scheduler.finished())]
         await asyncio.wait(ended, return_when=asyncio.FIRST_COMPLETED)
+        # Connections that are cut from here on would be the last errors in the driver's output, below the script's own.
+        logging.disable(logging.CRITICAL)
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
 """Owner's confirmation, admission, a worker's directory, forwarded logs, certificates, the local fallback."""
 
+import asyncio
 import logging
 
 import pytest
@@ -8,11 +9,19 @@ from dask_on_yarn.dataproc_job import OwnJob
 from dask_on_yarn.exit_codes import BAD_OPTIONS, NOT_ALLOWED, RunEnded
 from dask_on_yarn.job_owner import confirm_owner
 from dask_on_yarn.local_cluster import yarn_is_missing
-from dask_on_yarn.log_forwarding import LINES_PER_WINDOW, WINDOW_SECONDS, ForwardingHandler
+from dask_on_yarn.log_forwarding import (
+    LINES_PER_WINDOW,
+    TOPIC,
+    WINDOW_SECONDS,
+    ForwardingHandler,
+    print_forwarded,
+    print_no_more,
+)
 from dask_on_yarn.options import parse
 from dask_on_yarn.security import RunSecurity
 from dask_on_yarn.spark_application import java_message
 from dask_on_yarn.worker_process import worker_directory
+from distributed import Client, LocalCluster
 
 ALLOCATIONS = """<allocations>
   <queue name="root"><aclSubmitApps> </aclSubmitApps><aclAdministerApps>root</aclAdministerApps>
@@ -99,6 +108,34 @@ def test_a_handler_that_cannot_send_does_not_break_the_program():
         raise OSError("gone")
 
     ForwardingHandler("w", broken).emit(logging.LogRecord("user", logging.INFO, "", 0, "x", (), None))
+
+
+@pytest.fixture
+def logging_again():
+    yield
+    logging.disable(logging.NOTSET)
+
+
+@pytest.mark.usefixtures("logging_again")
+def test_what_is_said_while_dask_closes_does_not_hide_the_last_words_of_the_script(caplog):
+    with LocalCluster(n_workers=1, processes=False, dashboard_address=None) as cluster, Client(cluster) as client:
+        said = []
+        print_forwarded(client, said.append)
+        message = {"name": "worker-1", "line": "hello"}
+        for _ in range(100):  # what is said before the scheduler has the subscription does not arrive
+            client.log_event(TOPIC, message)
+            client.sync(asyncio.sleep, 0.1)
+            if said:
+                break
+        assert set(said) == {"worker-1 | hello"}
+        print_no_more(client)
+        said.clear()
+        client.log_event(TOPIC, message)
+        client.sync(asyncio.sleep, 0.2)
+        logging.getLogger("distributed.core").error("Connection closed")
+        assert said == []
+        assert "Connection closed" not in caplog.text
+    print_no_more(None)
 
 
 def test_key_and_certificate_are_for_their_reader_only(tmp_path):

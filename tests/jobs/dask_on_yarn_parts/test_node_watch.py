@@ -33,7 +33,7 @@ def test_the_watch_survives_errors_and_stops() -> None:
     with serve(lambda _: answers.pop(0) if answers else nodes("a")) as server:
         watch = DecommissionWatch(ResourceManager([server.url], attempts=1), interval=0.02)
         watch.start(lambda host: (hosts.append(host), seen.set()), errors.append)
-        assert seen.wait(10)
+        assert seen.wait(60)
         watch.stop()
         asked = len(server.requests)
         time.sleep(0.1)
@@ -49,7 +49,7 @@ def test_preemption_is_reported_once() -> None:
     def answer(path: str) -> tuple[int, str, dict[str, str]]:
         if "wait_for_change" in path:
             assert "last_etag=e1" in path
-            preempted.wait(5)
+            preempted.wait(60)
             return 200, "TRUE", {"ETag": "e2"}
         return 200, "FALSE", {"ETag": "e1"}
 
@@ -61,7 +61,7 @@ def test_preemption_is_reported_once() -> None:
         time.sleep(0.1)
         assert calls == []
         preempted.set()
-        thread.join(5)
+        thread.join(60)
         assert len(calls) == 1
         assert server.requests[0] == "/computeMetadata/v1/instance/preempted"
         assert server.headers[0]["Metadata-Flavor"] == "Google"

@@ -17,7 +17,7 @@ import psutil
 import pytest
 import requests
 
-from tests.integration.conftest import REPOSITORY, LocalCloud
+from tests.integration.conftest import REPOSITORY, WITHOUT_AIRFLOW, LocalCloud
 from tests.integration.google import DATAPROC, STORAGE, Google, wait_for
 
 DATA_BUCKET = "local-project-data"
@@ -258,12 +258,13 @@ class Job:
         found = []
         for process in psutil.process_iter():
             try:
+                line = " ".join(process.cmdline())
                 # A nanny starts its worker by multiprocessing; both run in the container's directory.
-                if "multiprocessing" in " ".join(process.cmdline()) and home in process.cwd():
+                if "multiprocessing" in line and "resource_tracker" not in line and home in process.cwd():
                     found.append(process)
             except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
                 continue
-        return [process for process in found if "resource_tracker" not in " ".join(process.cmdline())]
+        return found
 
     def describe(self) -> str:
         """Everything a failed test should show."""
@@ -274,7 +275,7 @@ class Job:
 def converged_cloud(home: Path) -> Iterator[LocalCloud]:
     """A local cloud with real YARN in a directory of its own, after ``site.yml`` of the local inventory."""
     with running_cloud(home, "yarn") as cloud:
-        cloud.run("ansible-playbook", "-i", str(REPOSITORY / "inventories" / "local"), "site.yml")
+        cloud.run("ansible-playbook", "-i", str(REPOSITORY / "inventories" / "local"), "site.yml", *WITHOUT_AIRFLOW)
         yield cloud
 
 

@@ -129,7 +129,8 @@ def test_a_job_over_its_timeout_is_ended_and_says_so(cluster: Cluster) -> None:
 def test_a_job_that_waits_too_long_in_its_queue_is_ended_and_names_whom_it_waited_for(cluster: Cluster) -> None:
     first = cluster.submit(HOLD, "1", "600", min_workers=1, max_workers=1)
     first.wait_for_output("HOLDING")
-    second = cluster.submit(HOLD, "1", "1", min_workers=1, max_workers=1, queue_timeout=15)
+    # Long enough for YARN to have heard of it and to have been asked who is in front.
+    second = cluster.submit(HOLD, "1", "1", min_workers=1, max_workers=1, queue_timeout=45)
     output = second.fails(QUEUE_TIMEOUT)
     assert first.identity in output
     assert not any(count for _second, count in second.record()["workers"]["over_time"])

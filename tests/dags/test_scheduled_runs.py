@@ -1,0 +1,172 @@
+"""Runs by a real scheduler and triggerer, from the archive: everything waits in the triggerer, pools count."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import facts
+import pytest
+import runs
+from ansible_collections.dataplatform.compute.plugins.module_utils.dag_archive import DagArchive, build_archive
+from composer import Environment, create_environment
+from local_cloud import LocalCloud
+
+DAGS = '''"""Airflow DAGs of a test."""
+
+from datetime import timedelta
+
+from dataplatform_dask import DaskCluster, platform_dag
+
+QUICKLY = {"retries": 0, "retry_delay": timedelta(seconds=1), "retry_exponential_backoff": False}
+
+
+def one(dag_id, script, seconds=120):
+    with platform_dag(dag_id, owner="ada", default_args=QUICKLY, is_paused_upon_creation=False):
+        with DaskCluster(template="etl", owner="ada", name="cluster", polling_seconds=1) as cluster:
+            body = {"pysparkJob": {"mainPythonFileUri": "gs://local-project-artifacts/" + script}}
+            cluster.job("run", body, seconds, retries=3)
+
+
+# The cloud is that of all tests here, so names are of this file alone.
+one("turn-a", "short.py")
+one("turn-b", "short.py")
+one("overdue", "hangs.py", seconds=8)
+one("repeated", "ok.py")
+one("released", "waits.py")
+one("stopped", "waits.py")
+'''
+WAITS = """
+import pathlib, time
+while not pathlib.Path({gate!r}).exists():
+    time.sleep(0.2)
+"""
+ARCHIVE = "dags/dataplatform-growth.zip"
+POOLS = {"user-ada": {"slots": 3, "description": "", "include_deferred": True}}
+
+
+def _archive(note: str = "") -> DagArchive:
+    """The archive of the test's DAGs; another note makes another release."""
+    built = facts.archive(workloads={}, config=runs.CONFIG, launcher=runs.LAUNCHER)
+    files = {name: data for name, data in built.files.items() if not name.startswith("growth_")}
+    files["growth_test.py"] = f"{DAGS}# {note}\n".encode()
+    document = json.dumps(facts.document(workloads={}, config=runs.CONFIG, launcher=runs.LAUNCHER))
+    return build_archive("growth", "local", files, document)
+
+
+@pytest.fixture(scope="module")
+def environment(cloud: LocalCloud) -> Environment:
+    """An environment with an archive and the users' pools."""
+    environment = create_environment(cloud)
+    cloud.upload("artifacts", "short.py", "import time\ntime.sleep(15)\n")
+    cloud.upload("artifacts", "hangs.py", runs.HANGS)
+    cloud.upload("artifacts", "ok.py", runs.SUCCEEDS)
+    environment.upload("data/pools.json", json.dumps(POOLS))
+    cloud.until(lambda: environment.run("pools", "import", "/home/airflow/gcs/data/pools.json")[0] == 0)
+    environment.upload(ARCHIVE, _archive().data)
+    cloud.until(lambda: {"turn-a", "stopped"} <= set(_tags(environment)), 120)
+    return environment
+
+
+def _tags(environment: Environment) -> dict[str, str]:
+    """Tags of the DAGs that the scheduler knows; one that is only a file yet is listed too, without a time."""
+    rows = environment.read("dags", "list", "--columns", "dag_id,tags,last_parsed_time")
+    return {row["dag_id"]: str(row["tags"]) for row in rows if row["last_parsed_time"]}
+
+
+def _over(environment: Environment, dag_id: str) -> str:
+    environment.cloud.until(lambda: environment.state(dag_id) in ("success", "failed"), 240)
+    return environment.state(dag_id)
+
+
+def test_clusters_of_one_user_wait_their_turn(cloud: LocalCloud, environment: Environment) -> None:
+    environment.trigger("turn-a")
+    cloud.until(lambda: cloud.clusters(dag="turn-a"), 120)
+    environment.trigger("turn-b")
+    at_once = 0
+
+    def over() -> bool:
+        nonlocal at_once
+        at_once = max(at_once, len(cloud.clusters(owner="ada")))
+        return cloud.jobs(dag="turn-b") != []
+
+    cloud.until(over, 240)
+    assert (_over(environment, "turn-a"), _over(environment, "turn-b")) == ("success", "success")
+    # The first one's cluster was gone before the second one's began, although every task but one was deferred.
+    assert at_once == 1
+    log = environment.log("turn-b", "create")
+    assert "waiting for worker slots of ada (pool user-ada); in use by: cluster turn-a-" in log
+    assert "No cluster of this run is left: the slots are free." in environment.log("turn-a", "slots")
+    assert cloud.clusters() == []
+
+
+def test_job_that_hangs_is_cancelled_while_deferred(cloud: LocalCloud, environment: Environment) -> None:
+    environment.trigger("overdue")
+    assert _over(environment, "overdue") == "failed"
+    assert environment.states("overdue") == {
+        "begin": "success",
+        "create": "success",
+        "run": "failed",
+        "delete": "success",
+        "slots": "success",
+    }
+    assert [job.state for job in cloud.jobs(dag="overdue")] == ["CANCELLED"]
+    assert "took longer than 0:00:08 and was cancelled" in environment.log("overdue", "run")
+    assert cloud.clusters() == []
+
+
+def test_clearing_one_job_runs_the_whole_life_of_its_cluster_again(cloud: LocalCloud, environment: Environment) -> None:
+    environment.trigger("repeated")
+    assert _over(environment, "repeated") == "success"
+    code, output = environment.run("tasks", "clear", "repeated", "-t", "^cluster.run$", "-y")
+    assert code == 0, output
+    cloud.until(lambda: len(cloud.jobs(dag="repeated")) == 2, 240)
+    assert _over(environment, "repeated") == "success"
+    jobs = cloud.jobs(dag="repeated")
+    assert len({job.cluster for job in jobs}) == 2
+    assert {job.labels["try"] for job in jobs} == {"1", "2"}
+    assert cloud.clusters() == []
+
+
+def _running_job(cloud: LocalCloud, dag_id: str) -> str:
+    [job] = cloud.until(lambda: [job for job in cloud.jobs(dag=dag_id) if job.state == "RUNNING"], 120)
+    return job.job_id
+
+
+def test_a_run_goes_on_through_a_release(cloud: LocalCloud, environment: Environment, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    cloud.upload("artifacts", "waits.py", WAITS.format(gate=str(gate)))
+    environment.trigger("released")
+    job = _running_job(cloud, "released")
+    following = _archive("a release in the middle of a run")
+    assert following.release != _archive().release
+    environment.upload(ARCHIVE, following.data)
+    cloud.until(lambda: f"release:{following.release}" in _tags(environment).get("released", ""), 120)
+    assert cloud.dataproc.job(job).state == "RUNNING"
+    gate.touch()
+    assert _over(environment, "released") == "success"
+    assert environment.states("released") == dict.fromkeys(("begin", "create", "run", "delete", "slots"), "success")
+    assert [(one.job_id, one.state) for one in cloud.jobs(dag="released")] == [(job, "DONE")]
+    assert cloud.clusters() == []
+
+
+def test_clearing_a_job_that_runs_ends_it_with_its_cluster_and_makes_a_new_one(
+    cloud: LocalCloud, environment: Environment, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    cloud.upload("artifacts", "waits.py", WAITS.format(gate=str(gate)))
+    environment.trigger("stopped")
+    first = _running_job(cloud, "stopped")
+    # While it is deferred there is no process that could be told to end.
+    cloud.until(lambda: environment.states("stopped")["run"] == "deferred")
+    code, output = environment.run("tasks", "clear", "stopped", "-t", "^cluster.run$", "-y")
+    assert code == 0, output
+    cloud.until(lambda: len(cloud.jobs(dag="stopped")) == 2, 240)
+    assert cloud.dataproc.job(first).ended
+    gate.touch()
+    assert _over(environment, "stopped") == "success"
+    jobs = {job.job_id: job for job in cloud.jobs(dag="stopped")}
+    before, [after] = jobs.pop(first), jobs.values()
+    assert after.state == "DONE"
+    assert before.cluster != after.cluster
+    assert cloud.clusters() == []

@@ -1,0 +1,38 @@
+"""playbooks/probe.yml on a real ResourceManager: it passes, and claims nothing about Google."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.integration.conftest import REPOSITORY, WITHOUT_AIRFLOW, LocalCloud
+from tests.integration.google import PROJECT, STORAGE, Google
+
+# What only a node that is a machine of its own can tell; tests/nodes has those.
+OF_MACHINES = {"account-numbers", "container-user", "daemon-units", "init-before-daemons", "kinit", "squashfs"}
+
+
+def test_a_stand_in_does_as_guessed_and_is_never_taken_for_google(yarn_cloud: LocalCloud, tmp_path: Path) -> None:
+    inventory = str(REPOSITORY / "inventories" / "local")
+    options = ("-i", inventory, *WITHOUT_AIRFLOW, "-e", f"probe_file={tmp_path / 'report'}")
+    ended = yarn_cloud.run("ansible-playbook", "playbooks/probe.yml", *options, check=False, timeout=900)
+    assert ended.returncode == 0, f"{ended.stdout}\n{ended.stderr}"
+    report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+
+    verdicts = {one["id"]: one["verdict"] for one in report["verdicts"]}
+    assert set(verdicts.values()) == {"own guess", "not observed"}
+    assert {name for name in OF_MACHINES if verdicts[name] != "not observed"} == set()
+    seen = {one["id"]: one["found"] for one in report["verdicts"] if one["verdict"] == "own guess"}
+    assert seen["fair-scheduler"] == "fairScheduler"
+    assert seen["owner-of-application"] == "grace"
+    assert seen["queue-of-application"] == "root.normal.grace"
+    assert (seen["node-memory"], seen["node-vcores"]) == ("13312", "5")
+    assert (seen["worker-removal"], seen["worker-removal-harmless"]) == ("yes", "RUNNING")
+    assert seen["leaving-node"].endswith("-w-2")
+
+    issue = (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert "a stand-in's, not Google's" in issue
+    google = Google(yarn_cloud.environment)
+    assert "probe-local" not in google.clusters()
+    buckets = google.call("GET", f"{STORAGE}/storage/v1/b", params={"project": PROJECT}).json()["items"]
+    assert [bucket["name"] for bucket in buckets if "probe" in bucket["name"]] == []
