@@ -1,0 +1,144 @@
+"""``docs/first-workload.md`` as it stands: every block, in order, in a copy of the checkout.
+
+The blocks for ``dev`` get one more option: a file of facts that make the local cloud ``dev``, since here is no Google.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.integration.conftest import REPOSITORY, LocalCloud
+from tests.integration.google import PROJECT, Google
+from tests.yarn.jobs.cluster import running_cloud
+
+PAGE = REPOSITORY / "docs" / "first-workload.md"
+WORKLOADS = "inventories/common/workloads.yml"
+SECONDS = 900
+
+
+def blocks(language: str) -> list[str]:
+    """The page's blocks of a language, in order."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+
+
+@dataclass
+class Reader:
+    """Somebody who follows the page in a checkout of their own."""
+
+    checkout: Path
+    cloud: LocalCloud
+    outputs: list[str] = field(default_factory=list)
+
+    def type(self, block: str) -> str:
+        """Run a block as one shell script; what it printed."""
+        completed = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", block],
+            cwd=self.checkout,
+            env={**self.cloud.environment_without_proxy(), "ANSIBLE_NOCOLOR": "1", "PYTHONUNBUFFERED": "1"},
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=SECONDS,
+            check=False,
+        )
+        assert completed.returncode == 0, f"{block}\n{completed.stdout}\n{completed.stderr}"
+        self.outputs.append(completed.stdout)
+        return completed.stdout
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
+    """A copy of what git knows, with the tools of this checkout, and a cloud with real YARN."""
+    checkout = tmp_path_factory.mktemp("page") / "checkout"
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    for name in filter(None, listed.stdout.split("\0")):
+        source, target = REPOSITORY / name, checkout / name
+        if source.exists() or source.is_symlink():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, target, follow_symlinks=False)
+    (checkout / ".venv").symlink_to((REPOSITORY / ".venv").resolve())
+    with running_cloud(tmp_path_factory.mktemp("cloud") / "home", "yarn") as cloud:
+        yield Reader(checkout, cloud)
+
+
+def clusters(reader: Reader) -> dict[str, str]:
+    """All clusters by name, with their placement."""
+    answer = Google(reader.cloud.environment).get("clusters")
+    return {one["clusterName"]: one["labels"]["placement"] for one in answer.get("clusters", [])}
+
+
+def dev_facts(cloud: LocalCloud) -> dict[str, object]:
+    """What makes this cloud the environment ``dev``."""
+    composer = yaml.safe_load((REPOSITORY / "inventories/dev/group_vars/all/composer.yml").read_text())
+    return {
+        "gcp_project": PROJECT,
+        "gcp_expected_principal": f"localcloud@{PROJECT}.iam.gserviceaccount.com",
+        "platform_process_environment": cloud.environment,
+        "platform_buckets": {name: f"{PROJECT}-dev-{name}" for name in ("artifacts", "data", "staging", "temp")},
+        "platform_service_account": f"dataproc-node@{PROJECT}.iam.gserviceaccount.com",
+        "platform_kms_key": f"projects/{PROJECT}/locations/europe-west1/keyRings/data-platform/cryptoKeys/dataproc",
+        "platform_kerberos": None,
+        "platform_nfs": None,
+        # Here nobody's Terraform made one.
+        "platform_composer": {
+            **composer["platform_composer"],
+            "location": "europe-west1",
+            "managed_by": "ansible",
+            "service_account": f"composer@{PROJECT}.iam.gserviceaccount.com",
+        },
+    }
+
+
+@pytest.mark.parametrize("dag", ["growth-flights", "growth-analytics-nfs", "platform-delay-model"])
+def test_examples_written_by_hand_run_on_yarn_and_leave_none_of_their_own(reader: Reader, dag: str) -> None:
+    if not reader.outputs:
+        reader.type(blocks("sh")[0])
+    said = reader.type(f"source .venv/bin/activate; ansible-playbook playbooks/run_dag.yml -e dag={dag}")
+    assert re.search(rf"DAG {dag}, run \S+: success$", said, re.MULTILINE)
+    assert re.search(r"^ +YARN: +[1-9]\d* MiB s", said, re.MULTILINE)
+    # A run deletes its own; the shared one stays until nobody has used it for its template's time.
+    assert "own" not in clusters(reader).values()
+
+
+def test_the_page_works_as_it_stands(reader: Reader) -> None:
+    start, try_it, release, run, look, log, dev = blocks("sh")
+    (script,), (entry,) = blocks("python"), blocks("yaml")
+
+    reader.type(start)
+    (reader.checkout / "jobs/busiest_routes.py").write_text(script)
+    assert "JFK" in reader.type(try_it)
+
+    with (reader.checkout / WORKLOADS).open("a") as workloads:
+        workloads.write(entry)
+    assert yaml.safe_load((reader.checkout / WORKLOADS).read_text())["platform_workloads"]["busiest-routes"]
+    assert "+workload busiest-routes" in reader.type(release)
+
+    said = reader.type(run)
+    assert re.search(r"DAG busiest-routes, run \S+: success$", said, re.MULTILINE)
+    job = re.search(r"Job (\S+): DONE", said)[1]
+    assert "own" not in clusters(reader).values()
+    assert ".parquet" in reader.type(look)
+    assert "JFK" in reader.type(log.replace("JOB", job))
+
+    # Environments are projects of their own; the cloud has one, and forgets what was in it.
+    reader.cloud.cli("reset", "--yes")
+    facts = reader.checkout / "dev-facts.json"
+    facts.write_text(json.dumps(dev_facts(reader.cloud)))
+    said = reader.type(re.sub(r"^(ansible-playbook .*)$", rf"\1 -e @{facts}", dev, flags=re.MULTILINE))
+    assert re.search(r"growth: release \w+ is live in place of nothing", said)
+    assert re.search(r"localhost .* failed=0 ", said)
+
+
+def test_the_entry_is_as_short_as_the_page_says() -> None:
+    (entry,) = blocks("yaml")
+    assert len(textwrap.dedent(entry).strip().splitlines()) <= 11

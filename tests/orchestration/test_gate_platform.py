@@ -1,0 +1,47 @@
+"""The gate on the platform's own DAGs, with workloads rendered from the local inventory's facts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.dataplatform.compute.plugins.module_utils.dag_archive import build_archive
+from ansible_collections.dataplatform.compute.plugins.module_utils.dag_gate import ask_gate, describe
+from ansible_collections.dataplatform.compute.plugins.module_utils.dag_sources import read_sources
+
+from tests.orchestration.gate_support import AIRFLOW_PYTHON, REPOSITORY, settings
+from tests.orchestration.inventory import TEAMS, documents
+
+pytestmark = pytest.mark.skipif(not AIRFLOW_PYTHON.exists(), reason="Airflow is not installed: make setup")
+
+
+@pytest.fixture(name="verdict", scope="module")
+def verdict_on_the_platform() -> dict[str, Any]:
+    """The report on the archives that a release of this checkout consists of, with its findings as lines."""
+    sources = read_sources(str(REPOSITORY / "dags"), TEAMS)
+    rendered = documents()
+    archives = [build_archive(team, "local", found.files, rendered[team]) for team, found in sources.items()]
+    report = ask_gate(archives, settings())
+    report["lines"] = describe(report["findings"], {team: found.origins for team, found in sources.items()})
+    return report
+
+
+def test_the_platforms_own_dags_pass(verdict: dict[str, Any]) -> None:
+    assert verdict["lines"] == []
+
+
+def test_every_workload_is_a_dag_of_its_team(verdict: dict[str, Any]) -> None:
+    growth, platform = (verdict["archives"][team]["dags"] for team in ("growth", "platform"))
+    assert {"flights-etl", "flights-analytics"} <= set(growth)
+    assert growth["flights-etl"] == "workloads_growth.py"
+    assert platform["flights-delay-model"] == "workloads_platform.py"
+
+
+def test_files_are_imported_fast(verdict: dict[str, Any]) -> None:
+    slow = {
+        file: seconds
+        for archive in verdict["archives"].values()
+        for file, seconds in archive["seconds"].items()
+        if seconds > 2.5
+    }
+    assert slow == {}

@@ -1,0 +1,216 @@
+"""Releases in a real bucket: replaced, verified, put back; stopped at every write; two at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from ansible_collections.dataplatform.compute.plugins.module_utils.client import GoogleClient
+from ansible_collections.dataplatform.compute.plugins.module_utils.dag_store import LiveReleases
+from ansible_collections.dataplatform.compute.plugins.module_utils.tree_errors import OwnershipError
+
+from tests.orchestration.release_support import (
+    ARTIFACTS,
+    COMPOSER,
+    Releaser,
+    SmallAirflow,
+    archive,
+    create_buckets,
+    objects,
+)
+
+LIVE = "dags/dataplatform-growth.zip"
+FIRST, SECOND = archive("a", "b"), archive("a", "c")
+
+
+@pytest.fixture(name="releaser")
+def releaser_with_buckets(client: GoogleClient) -> Releaser:
+    """Somebody who releases to an environment that runs nothing yet."""
+    create_buckets(client)
+    return Releaser(client, SmallAirflow(client))
+
+
+def live(releaser: Releaser) -> tuple[str, str, str]:
+    """Release, whether it is verified, and what is before it."""
+    metadata = objects(releaser.client, COMPOSER)[LIVE]["metadata"]
+    return metadata["release"], metadata["verified"], metadata["previous"]
+
+
+def test_a_release_is_kept_made_live_and_verified(releaser: Releaser) -> None:
+    outcome = releaser.release(FIRST)
+    assert (outcome.verified, outcome.failed) == (["growth"], {})
+    assert live(releaser) == (FIRST.release, "true", "")
+    names = objects(releaser.client, ARTIFACTS)
+    assert set(names) == {f"dag-releases/test/growth/{FIRST.release}.{kind}" for kind in ("zip", "json")}
+    assert releaser.targets({"growth": FIRST}) == []
+
+    releaser.release(SECOND)
+    assert live(releaser) == (SECOND.release, "true", FIRST.release)
+    kept = releaser.kept.list()["growth"]
+    record = releaser.kept.record("growth", kept[SECOND.release])
+    assert (record.previous, record.released_by, sorted(record.dags)) == (FIRST.release, "ada@example.com", ["a", "c"])
+    assert releaser.kept.archive(record, kept[SECOND.release]) == SECOND.data
+
+
+def test_what_airflow_cannot_import_is_put_back(releaser: Releaser) -> None:
+    releaser.release(FIRST)
+    broken = archive("a", broken="ModuleNotFoundError: No module named 'pandaz'")
+    outcome = releaser.release(broken)
+    assert "No module named 'pandaz'" in outcome.failed["growth"]
+    # Before the deadline: the error was not there before the upload.
+    assert "(after" not in outcome.failed["growth"]
+    assert outcome.put_back["growth"] == f"release {FIRST.release}, which Airflow runs again"
+    assert live(releaser) == (FIRST.release, "true", "")
+    assert broken.release in releaser.kept.list()["growth"]
+
+
+def test_a_first_release_that_fails_is_taken_out_again(releaser: Releaser) -> None:
+    outcome = releaser.release(archive("a", broken="ImportError: x"))
+    assert "taken out again" in outcome.put_back["growth"]
+    assert LIVE not in objects(releaser.client, COMPOSER)
+
+
+def test_dags_that_never_show_the_release_are_named_at_the_deadline(releaser: Releaser) -> None:
+    releaser.release(FIRST)
+    releaser.airflow.delay, releaser.deadline = 10**6, 0.3
+    outcome = releaser.release(SECOND)
+    assert f"2 of 2 DAGs do not show release {SECOND.release}: a, c (after 0.3 s)" in outcome.failed["growth"]
+
+
+def test_one_teams_failure_leaves_the_others_release(releaser: Releaser) -> None:
+    outcome = releaser.switch(
+        releaser.targets({"growth": archive("a", broken="ImportError: x"), "platform": archive("p", team="platform")})
+    )
+    assert (outcome.verified, list(outcome.failed)) == (["platform"], ["growth"])
+    assert set(objects(releaser.client, COMPOSER)) == {"dags/dataplatform-platform.zip"}
+
+
+def test_an_error_of_the_release_before_is_none_of_this_one(releaser: Releaser) -> None:
+    releaser.release(FIRST)
+    # The environment lost a package, and shows that until it has fetched the next release.
+    releaser.airflow.fetched["dataplatform-growth.zip"] = archive("a", broken="ImportError: pandas").data
+    assert releaser.release(SECOND).failed == {}
+    assert any("ImportError: pandas" in line for line in releaser.said)
+
+
+def test_two_at_once_one_wins_and_the_other_is_told_who(releaser: Releaser, client: GoogleClient) -> None:
+    releaser.release(FIRST)
+    other = Releaser(client, releaser.airflow, by="grace@example.com")
+    mine, theirs = releaser.targets({"growth": SECOND}), other.targets({"growth": archive("z")})
+    assert other.switch(theirs).failed == {}
+    outcome = releaser.switch(mine)
+    assert "Another release of team growth came first" in outcome.failed["growth"]
+    assert "by grace@example.com" in outcome.failed["growth"]
+    assert outcome.put_back == {}
+    assert live(releaser)[0] == archive("z").release
+
+
+def test_a_release_that_is_overtaken_while_it_is_verified_is_not_put_back(
+    releaser: Releaser, client: GoogleClient
+) -> None:
+    releaser.release(FIRST)
+    other = Releaser(client, SmallAirflow(client, delay=0), by="grace@example.com")
+
+    def overtake(number: int) -> None:
+        if number == releaser.airflow.looks and live(releaser)[0] == SECOND.release:
+            releaser.airflow.on_look = lambda _number: None
+            other.release(archive("z"))
+
+    releaser.airflow.on_look = overtake
+    outcome = releaser.release(SECOND)
+    assert "came first" in outcome.failed["growth"]
+    assert "came first" in outcome.put_back["growth"]
+    assert live(releaser)[:2] == (archive("z").release, "true")
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+def kill_at(client: GoogleClient, write: int, after: bool) -> Callable[[], None]:
+    """Make a client stop at its n-th write, before or after the server has done it; returns how to undo that."""
+    request, seen = client.request, [0]
+
+    def stopping(method: str, url: str, **options: Any) -> Any:
+        if method == "GET":
+            return request(method, url, **options)
+        seen[0] += 1
+        if seen[0] == write and not after:
+            raise Killed
+        answer = request(method, url, **options)
+        if seen[0] == write:
+            raise Killed
+        return answer
+
+    client.request = stopping
+
+    def undo() -> None:
+        client.request = request
+
+    return undo
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("write", [1, 2, 3, 4])
+def test_killed_at_a_write_the_next_run_completes(releaser: Releaser, write: int, after: bool) -> None:
+    """The writes: keep the archive, keep its record, make it live, mark it verified."""
+    releaser.release(FIRST)
+    undo = kill_at(releaser.client, write, after)
+    with pytest.raises(Killed):
+        releaser.release(SECOND)
+    undo()
+    # Whatever is there is whole.
+    assert live(releaser)[0] in (FIRST.release, SECOND.release)
+    assert live(releaser)[0] == (FIRST if (write, after) < (3, True) else SECOND).release
+    outcome = releaser.release(SECOND)
+    assert outcome.failed == {}
+    assert live(releaser) == (SECOND.release, "true", FIRST.release)
+    assert releaser.targets({"growth": SECOND}) == []
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("write", [1, 2, 3, 4])
+def test_killed_at_a_write_the_release_before_can_be_had_again(releaser: Releaser, write: int, after: bool) -> None:
+    releaser.release(FIRST)
+    undo = kill_at(releaser.client, write, after)
+    with pytest.raises(Killed):
+        releaser.release(SECOND)
+    undo()
+    assert releaser.release(FIRST).failed == {}
+    assert live(releaser)[:2] == (FIRST.release, "true")
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("write", [4, 5])
+def test_killed_while_putting_back_the_next_run_goes_on(releaser: Releaser, write: int, after: bool) -> None:
+    """The writes: keep, record, live; then put back, mark verified."""
+    releaser.release(FIRST)
+    broken = archive("a", broken="ImportError: x")
+    undo = kill_at(releaser.client, write, after)
+    with pytest.raises(Killed):
+        releaser.release(broken)
+    undo()
+    outcome = releaser.release(broken)
+    assert "ImportError: x" in outcome.failed["growth"]
+    assert live(releaser)[:2] == (FIRST.release, "true")
+
+
+def test_an_archive_that_no_release_wrote_is_left_alone(releaser: Releaser, client: GoogleClient) -> None:
+    releaser.live._storage.upload("growth.zip", {}, lambda: b"somebody's", "0")
+    with pytest.raises(OwnershipError, match="was not written by a release"):
+        releaser.targets({"growth": FIRST})
+    # Another team's release is not in the way.
+    assert LiveReleases(client, COMPOSER, "dags").list(["platform"]) == {}
+
+
+def test_airflow_that_cannot_be_asked_for_a_while_is_asked_again(releaser: Releaser) -> None:
+    from ansible_collections.dataplatform.compute.plugins.module_utils.composer_api import AirflowCommandError
+
+    def restart(number: int) -> None:
+        if number == 3:
+            raise AirflowCommandError("the pod is gone")
+
+    releaser.airflow.on_look = restart
+    assert releaser.release(FIRST).failed == {}
+    assert any("cannot be asked: the pod is gone" in line for line in releaser.said)
