@@ -12,15 +12,16 @@ RENEWAL_VALID plus the longest single request, so the two never write at the sam
 
 from __future__ import annotations
 
-import os
 import secrets
-import socket
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from ansible_collections.dataplatform.compute.plugins.module_utils.errors import ComputeError
+from ansible_collections.dataplatform.compute.plugins.module_utils.process_identity import (
+    is_dead_process_of_this_machine,
+    this_process,
+)
 from ansible_collections.dataplatform.compute.plugins.module_utils.tree_errors import ConcurrentWriterError
 from ansible_collections.dataplatform.compute.plugins.module_utils.tree_manifest import (
     COMPLETE,
@@ -54,7 +55,7 @@ class TreeLock:
         self._storage = storage
         self._owner = owner
         self._run = secrets.token_hex(8)
-        self._writer = this_writer()
+        self._writer = this_process()
         self._generation = "0"
         self._renewal_interval = renewal_interval
         self._renewed_at = 0.0
@@ -158,7 +159,7 @@ def wait_for_other_writer(
 
     Raises ConcurrentWriterError as soon as it shows that it is alive and at work.
     """
-    if _is_dead_process_of_this_machine(manifest.writer):
+    if is_dead_process_of_this_machine(manifest.writer):
         return
     first_seen = None
     first_look = True
@@ -182,38 +183,6 @@ def wait_for_other_writer(
             )
             first_look = False
         sleep(_POLL_INTERVAL)
-
-
-def this_writer() -> str:
-    """Return `host:pid` for people, and what identifies the process: boot, PID namespace, start time."""
-    return f"{socket.gethostname()}:{os.getpid()} {_process_world()} {_start_time(os.getpid())}"
-
-
-def _is_dead_process_of_this_machine(writer: str) -> bool:
-    """Return True only when the writer certainly ran here, in this PID namespace and boot, and runs no more."""
-    try:
-        name, world, started = writer.split(" ")
-        pid = int(name.rpartition(":")[2])
-    except ValueError:
-        return False
-    return bool(world) and world == _process_world() and _start_time(pid) != started
-
-
-def _process_world() -> str:
-    """Identify boot and PID namespace; empty where the system does not tell (then only the lease counts)."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        return f"{boot}/{Path('/proc/self/ns/pid').readlink()}"
-    except OSError:
-        return ""
-
-
-def _start_time(pid: int) -> str:
-    """Return the start time of a process in clock ticks since boot, or `gone`."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[19]
-    except OSError:
-        return "gone"
 
 
 def _shown(writer: str) -> str:

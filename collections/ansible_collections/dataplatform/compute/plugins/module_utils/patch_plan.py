@@ -1,0 +1,270 @@
+# Copyright: (c) 2026, Data Platform Compute contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What of an environment is pinned to what, what is current, and whether a patching run may bring it. Pure.
+
+Where an environment comes first (``after`` is null) the candidates are the newest versions and what the checkout holds;
+everywhere else they are the pins of the environment before it, unchanged, by the record of its canary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from ansible_collections.dataplatform.compute.plugins.module_utils.maintenance_window import next_opening
+from ansible_collections.dataplatform.compute.plugins.module_utils.patch_images import Image, newest_of_track
+from ansible_collections.dataplatform.compute.plugins.module_utils.pins import common_id, record_matches
+
+NOTHING, CANDIDATE, BLOCKED = "nothing", "candidate", "blocked"
+PARTS = ("dataproc_image", "environment", "init_actions")
+"""What moves from environment to environment. The node bundle does not: it holds the environment's own addresses."""
+
+_ACTIONS = "init-actions/"
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """What this checkout and inventory would give: SHA-256 by name, and the commit it is at."""
+
+    commit: str
+    init_actions: Mapping[str, str]
+    node_bundle: str
+    files: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """The environment whose pins come here."""
+
+    environment: str
+    pins: Mapping[str, Any]
+    record: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Lock:
+    """The lock of the Dask environment as its ranges give it today.
+
+    ``raised`` has one line for each package that is another than in the committed lock. ``unknown`` says why the
+    package index could not be asked; then the lock is the committed one.
+    """
+
+    sha256: str
+    raised: list[str]
+    unknown: str
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything the plan is made of. ``now`` is in UTC."""
+
+    pins: Mapping[str, Any]
+    record: Mapping[str, Any] | None
+    patching: Mapping[str, Any]
+    checkout: Checkout
+    images: list[Image]
+    now: datetime
+    upstream: Upstream | None = None
+    lock: Lock | None = None
+    only: tuple[str, ...] = PARTS
+    ignore_window: bool = False
+
+
+@dataclass(frozen=True)
+class PatchPlan:
+    """``decision`` is one of ``nothing``, ``candidate`` and ``blocked``; ``reasons`` say why it is blocked."""
+
+    decision: str
+    candidate: dict[str, Any]
+    changes: list[str]
+    reasons: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def plan(facts: Facts) -> PatchPlan:
+    """Return the candidate pins, without their node bundle, and whether they may be tried now."""
+    candidate = _candidate(facts)
+    changes = _changes(facts, candidate)
+    notes = _notes(facts)
+    no_way = _no_record_upstream(facts) or _left_upstream(facts)
+    if no_way:
+        return PatchPlan(BLOCKED, candidate, changes, [no_way], notes)
+    if not changes and facts.lock is not None and facts.lock.unknown:
+        # Nobody may call an environment current that nobody could be asked about.
+        return PatchPlan(
+            BLOCKED, candidate, changes, [f"the package index cannot be asked: {facts.lock.unknown}"], notes
+        )
+    if not changes:
+        # What the environment before this one has come to is nothing to be held against one that has it already.
+        return PatchPlan(NOTHING, candidate, [], [], notes)
+    rolled_back = _rolled_back_here(facts, candidate)
+    if rolled_back:
+        return PatchPlan(NOTHING, candidate, [], [], [*notes, rolled_back])
+    reasons = [*_upstream_problems(facts), *_withdrawn_image(facts, candidate), *_window_problem(facts)]
+    return PatchPlan(BLOCKED if reasons else CANDIDATE, candidate, changes, reasons, notes)
+
+
+def without_bundle(pins: Mapping[str, Any]) -> dict[str, Any]:
+    """The pins as far as they are the same in every environment."""
+    return {**pins, "node_bundle": None}
+
+
+def _candidate(facts: Facts) -> dict[str, Any]:
+    """The pins to try. Without a record of the environment before, or for parts left out, the present ones."""
+    wanted = dict(facts.pins)
+    if facts.upstream is not None:
+        source: Mapping[str, Any] = _of_upstream(facts.upstream, facts.checkout)
+    else:
+        newest = newest_of_track(facts.images, facts.pins["dataproc_image"])
+        source = {"init_actions": dict(facts.checkout.init_actions)}
+        if newest is not None:
+            source = {**source, "dataproc_image": newest.version}
+        pinned = facts.pins["environment"]
+        if facts.lock is not None and pinned is not None and facts.lock.sha256 != pinned["lock_sha256"]:
+            # Its hashes are known when it is built.
+            source = {**source, "environment": {"lock_sha256": facts.lock.sha256}}
+    for part in facts.only:
+        if part in source:
+            wanted[part] = source[part]
+    if "init_actions" not in facts.only:
+        return wanted
+    # Made anew where it is used, from the same files and the environment's own facts.
+    return without_bundle(wanted)
+
+
+def _of_upstream(upstream: Upstream, checkout: Checkout) -> dict[str, Any]:
+    """The parts that come from there: of its files the initialization actions that this environment enables."""
+    if not upstream.record:
+        return {}
+    files = upstream.record["files"]
+    tried = {name: files[f"{_ACTIONS}{name}"] for name in checkout.init_actions if f"{_ACTIONS}{name}" in files}
+    return {**{part: upstream.pins[part] for part in ("dataproc_image", "environment")}, "init_actions": tried}
+
+
+def _changes(facts: Facts, candidate: Mapping[str, Any]) -> list[str]:
+    """One line for each part that would become another, in words."""
+    pins, found = facts.pins, []
+    if candidate["dataproc_image"] != pins["dataproc_image"]:
+        found.append(f"Dataproc image {pins['dataproc_image']} -> {candidate['dataproc_image']}")
+    if candidate["environment"] != pins["environment"]:
+        raised = f" ({', '.join(facts.lock.raised)})" if facts.lock and facts.lock.raised else ""
+        found.append(f"Dask environment {_short(pins['environment'])} -> {_short(candidate['environment'])}{raised}")
+    before, after = pins["init_actions"], candidate["init_actions"]
+    if after != before:
+        found.append(f"initialization actions: {_differences(before, after)}")
+    if candidate["node_bundle"] is None and facts.checkout.node_bundle != pins["node_bundle"]:
+        found.append(f"node bundle {_hash(pins['node_bundle'])} -> {_hash(facts.checkout.node_bundle)}")
+    return found
+
+
+def _differences(before: Mapping[str, str] | None, after: Mapping[str, str] | None) -> str:
+    if before is None:
+        return "not pinned yet"
+    names = sorted(set(before) | set(after or {}))
+    return ", ".join(name for name in names if before.get(name) != (after or {}).get(name)) or "not pinned any more"
+
+
+def _left_upstream(facts: Facts) -> str:
+    """Why pins that this environment has must go: the one before it has gone back from them."""
+    if facts.upstream is None or not facts.upstream.record:
+        return ""
+    ours = common_id(facts.pins)
+    for entry in facts.upstream.record.get("withdrawn") or []:
+        if entry["common_id"] == ours:
+            return (
+                f"{facts.upstream.environment} went back from these very pins on {entry['at'][:10]}"
+                f" ({entry['reason']}). Next step: go back here, too, with -e rollback=true"
+            )
+    return ""
+
+
+def _rolled_back_here(facts: Facts, candidate: Mapping[str, Any]) -> str:
+    tried = common_id(candidate)
+    for entry in (facts.record or {}).get("withdrawn") or []:
+        if entry["common_id"] == tried:
+            return (
+                f"These candidates were rolled back here on {entry['at'][:10]} ({entry['reason']}); waiting for others."
+                " To try them again, take that entry of `withdrawn` out of pins.yml"
+            )
+    return ""
+
+
+def _no_record_upstream(facts: Facts) -> str:
+    """Why nothing can come from the environment before this one."""
+    if facts.upstream is None or (facts.upstream.record and record_matches(facts.upstream.pins, facts.upstream.record)):
+        return ""
+    name, record = facts.upstream.environment, facts.upstream.record
+    what = "has other pins than its record says: they were changed by hand" if record else "has no green record"
+    return f"{name} {what}. Next step: playbooks/patch.yml -i inventories/{name}, and commit its pins.yml"
+
+
+def _upstream_problems(facts: Facts) -> list[str]:
+    if facts.upstream is None or facts.upstream.record is None:
+        return []
+    name, record = facts.upstream.environment, facts.upstream.record
+    problems = []
+    age = facts.now - _moment(record["promoted_at"])
+    limit = timedelta(days=facts.patching["record_days"])
+    if age > limit:
+        problems.append(
+            f"the green record of {name} is {age.days} days old, and platform_patching.record_days is {limit.days}."
+            f" Next step: patch {name} again"
+        )
+    recorded = record["files"]
+    other = sorted(
+        file
+        for file in set(recorded) | set(facts.checkout.files)
+        if recorded.get(file) != facts.checkout.files.get(file)
+    )
+    if other:
+        shown = ", ".join(other[:5]) + (f" and {len(other) - 5} more" if len(other) > 5 else "")
+        problems.append(
+            f"the green record of {name} is of commit {record['commit'][:12]}, and this checkout"
+            f" ({facts.checkout.commit[:12]}) has another {shown}. Next step: check out what {name} has, or patch"
+            f" {name} from this checkout first"
+        )
+    return problems
+
+
+def _withdrawn_image(facts: Facts, candidate: Mapping[str, Any]) -> list[str]:
+    version = candidate["dataproc_image"]
+    if version == facts.pins["dataproc_image"] or any(image.version == version for image in facts.images):
+        return []
+    return [f"Dataproc image {version} is not listed by Google any more: it was withdrawn"]
+
+
+def _window_problem(facts: Facts) -> list[str]:
+    window = facts.patching["window"]
+    if window is None or facts.ignore_window:
+        return []
+    opening = next_opening(window, facts.now)
+    if opening <= facts.now:
+        return []
+    return [
+        f"outside the maintenance window; it opens on {opening:%A %Y-%m-%d at %H:%M} UTC."
+        " To patch now: -e patching_ignore_window=true"
+    ]
+
+
+def _notes(facts: Facts) -> list[str]:
+    notes = []
+    version = facts.pins["dataproc_image"]
+    if not any(image.version == version for image in facts.images):
+        notes.append(f"the pinned Dataproc image {version} is not listed by Google any more")
+    if facts.lock is not None and facts.lock.unknown:
+        notes.append(f"packages of the Dask environment were not looked up: {facts.lock.unknown}")
+    return notes
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def _short(environment: Mapping[str, str] | None) -> str:
+    return f"of lock {environment['lock_sha256'][:12]}" if environment else "none"
+
+
+def _hash(digest: str | None) -> str:
+    return digest[:12] if digest else "not pinned"

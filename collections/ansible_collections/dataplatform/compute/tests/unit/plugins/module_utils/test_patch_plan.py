@@ -1,0 +1,206 @@
+# Copyright: (c) 2026, Data Platform Compute contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from ansible_collections.dataplatform.compute.plugins.module_utils.patch_images import Image
+from ansible_collections.dataplatform.compute.plugins.module_utils.patch_plan import (
+    BLOCKED,
+    CANDIDATE,
+    NOTHING,
+    Checkout,
+    Facts,
+    Lock,
+    PatchPlan,
+    Upstream,
+    plan,
+    without_bundle,
+)
+from ansible_collections.dataplatform.compute.plugins.module_utils.pins import common_id, pins_id
+
+NOW = datetime(2026, 11, 29, 12, 0, tzinfo=UTC)
+OLD, NEW = "2.3.10-debian12", "2.3.11-debian12"
+FILES = {"init-actions/node-bundle.sh": "a" * 64, "jobs/run_dask.py": "b" * 64}
+CHECKOUT = Checkout("c" * 40, {"node-bundle.sh": "a" * 64}, "d" * 64, FILES)
+PATCHING: dict[str, Any] = {"after": None, "record_days": 14, "window": None}
+PINS: dict[str, Any] = {
+    "dataproc_image": OLD,
+    "environment": None,
+    "init_actions": dict(CHECKOUT.init_actions),
+    "node_bundle": CHECKOUT.node_bundle,
+}
+ENVIRONMENT = {"lock_sha256": "1" * 64, "squashfs_sha256": "2" * 64, "archive_sha256": "3" * 64}
+
+
+def images(*versions: str) -> list[Image]:
+    return [Image(version, NOW) for version in versions]
+
+
+def first(**changes: Any) -> Facts:
+    """An environment that no other comes before, with nothing to do."""
+    return replace(Facts(PINS, None, PATCHING, CHECKOUT, images(OLD), NOW), **changes)
+
+
+def record(pins: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    return {
+        "id": pins_id(pins),
+        "promoted_at": "2026-11-28T12:00:00Z",
+        "commit": "e" * 40,
+        "files": FILES,
+        "canary": {},
+        "rolled_back_from": None,
+        "previous": [],
+        "withdrawn": [],
+        **changes,
+    }
+
+
+def second(pins: dict[str, Any] | None = None, **changes: Any) -> Facts:
+    """An environment behind `dev`, which has a newer image and another node bundle."""
+    dev = {**PINS, "dataproc_image": NEW, "node_bundle": "9" * 64}
+    facts = Facts(
+        pins or PINS,
+        None,
+        {**PATCHING, "after": "dev"},
+        CHECKOUT,
+        images(OLD, NEW),
+        NOW,
+        upstream=Upstream("dev", dev, record(dev)),
+    )
+    return replace(facts, **changes)
+
+
+def only_reason(found: PatchPlan) -> str:
+    assert found.decision == BLOCKED
+    (reason,) = found.reasons
+    return reason
+
+
+def test_nothing_newer_is_nothing_to_do() -> None:
+    assert plan(first()) == PatchPlan(NOTHING, without_bundle(PINS), [])
+
+
+def test_a_newer_image_of_the_track_is_a_candidate() -> None:
+    found = plan(first(images=images(OLD, NEW, "2.3.12-rocky9", "2.4.1-debian12")))
+    assert (found.decision, found.candidate["dataproc_image"]) == (CANDIDATE, NEW)
+    assert found.changes == [f"Dataproc image {OLD} -> {NEW}"]
+
+
+def test_what_is_not_pinned_yet_is_a_candidate() -> None:
+    found = plan(first(pins={**PINS, "init_actions": None, "node_bundle": None}))
+    assert found.decision == CANDIDATE
+    assert found.candidate["init_actions"] == CHECKOUT.init_actions
+    assert found.changes == ["initialization actions: not pinned yet", f"node bundle not pinned -> {'d' * 12}"]
+
+
+def test_a_changed_init_action_is_named() -> None:
+    found = plan(first(pins={**PINS, "init_actions": {"node-bundle.sh": "f" * 64, "gone.sh": "0" * 64}}))
+    assert found.changes == ["initialization actions: gone.sh, node-bundle.sh"]
+
+
+def test_raised_packages_make_a_candidate_without_hashes_yet() -> None:
+    lock = Lock("7" * 64, ["pandas 3.0.5 -> 3.1.0"], "")
+    found = plan(first(pins={**PINS, "environment": ENVIRONMENT}, lock=lock))
+    assert found.candidate["environment"] == {"lock_sha256": "7" * 64}
+    assert found.changes == [f"Dask environment of lock {'1' * 12} -> of lock {'7' * 12} (pandas 3.0.5 -> 3.1.0)"]
+
+
+def test_nothing_is_current_that_the_index_could_not_be_asked_about() -> None:
+    lock = Lock(ENVIRONMENT["lock_sha256"], [], "no route to host")
+    facts = first(pins={**PINS, "environment": ENVIRONMENT}, lock=lock)
+    assert only_reason(plan(facts)) == "the package index cannot be asked: no route to host"
+    # What is known to be newer goes ahead, and the rest is said.
+    found = plan(replace(facts, images=images(OLD, NEW)))
+    assert (found.decision, found.notes) == (
+        CANDIDATE,
+        ["packages of the Dask environment were not looked up: no route to host"],
+    )
+
+
+def test_parts_that_are_left_out_keep_their_pins() -> None:
+    facts = first(images=images(OLD, NEW), pins={**PINS, "init_actions": None}, only=("dataproc_image",))
+    found = plan(facts)
+    assert found.candidate == {**PINS, "init_actions": None, "dataproc_image": NEW}
+
+
+def test_a_withdrawn_image_is_left_for_the_newest_there_is() -> None:
+    found = plan(first(images=images("2.3.9-debian12")))
+    assert found.candidate["dataproc_image"] == "2.3.9-debian12"
+    assert found.notes == [f"the pinned Dataproc image {OLD} is not listed by Google any more"]
+
+
+def test_what_was_rolled_back_is_not_tried_again() -> None:
+    candidate = {**PINS, "dataproc_image": NEW}
+    entry = {"id": "0" * 12, "common_id": common_id(candidate), "at": "2026-11-28T12:00:00Z"}
+    facts = first(images=images(OLD, NEW), record=record(PINS, withdrawn=[{**entry, "reason": "slow"}]))
+    found = plan(facts)
+    assert (found.decision, found.changes) == (NOTHING, [])
+    assert found.notes[0].startswith("These candidates were rolled back here on 2026-11-28 (slow)")
+
+
+def test_the_pins_of_the_environment_before_come_unchanged_but_for_the_bundle() -> None:
+    found = plan(second())
+    assert found.decision == CANDIDATE
+    assert found.candidate == {**PINS, "dataproc_image": NEW, "node_bundle": None}
+
+
+def test_of_what_was_tried_before_comes_what_is_enabled_here() -> None:
+    """`dev` has Kerberos, this environment has not; its files were tried all the same."""
+    dev = {**PINS, "init_actions": {"node-bundle.sh": "a" * 64, "service-principal.sh": "4" * 64}}
+    files = {**FILES, "init-actions/service-principal.sh": "4" * 64}
+    facts = second(upstream=Upstream("dev", dev, record(dev, files=files)))
+    assert plan(facts).candidate["init_actions"] == {"node-bundle.sh": "a" * 64}
+    assert plan(facts).decision == NOTHING
+
+
+def test_the_same_pins_as_before_are_nothing_to_do() -> None:
+    assert plan(second({**PINS, "dataproc_image": NEW})).decision == NOTHING
+
+
+def test_an_environment_before_that_has_no_record_blocks() -> None:
+    assert only_reason(plan(second(upstream=Upstream("dev", PINS, None)))).startswith("dev has no green record")
+
+
+def test_pins_changed_by_hand_after_their_canary_block() -> None:
+    dev = {**PINS, "dataproc_image": NEW}
+    reason = only_reason(plan(second(upstream=Upstream("dev", dev, record(PINS)))))
+    assert reason.startswith("dev has other pins than its record says")
+
+
+@pytest.mark.parametrize(("at", "blocked"), [("2026-11-15T12:00:01Z", False), ("2026-11-15T11:59:59Z", True)])
+def test_a_record_may_be_as_old_as_the_limit(at: str, blocked: bool) -> None:
+    dev = {**PINS, "dataproc_image": NEW}
+    found = plan(second(upstream=Upstream("dev", dev, record(dev, promoted_at=at))))
+    assert found.decision == (BLOCKED if blocked else CANDIDATE)
+
+
+def test_a_record_of_other_files_blocks_and_names_them() -> None:
+    dev = {**PINS, "dataproc_image": NEW}
+    recorded = record(dev, files={**FILES, "jobs/run_dask.py": "0" * 64})
+    reason = only_reason(plan(second(upstream=Upstream("dev", dev, recorded))))
+    assert "of commit eeeeeeeeeeee, and this checkout (cccccccccccc) has another jobs/run_dask.py" in reason
+
+
+def test_an_image_that_was_withdrawn_after_its_canary_blocks() -> None:
+    assert f"{NEW} is not listed by Google any more" in only_reason(plan(second(images=images(OLD))))
+
+
+def test_pins_that_the_environment_before_went_back_from_have_to_go() -> None:
+    bad = {**PINS, "dataproc_image": NEW}
+    entry = {"id": "0" * 12, "common_id": common_id(bad), "at": "2026-11-28T12:00:00Z", "reason": "slow"}
+    dev = Upstream("dev", PINS, record(PINS, withdrawn=[entry]))
+    assert "dev went back from these very pins on 2026-11-28 (slow)" in only_reason(plan(second(bad, upstream=dev)))
+
+
+def test_the_window_blocks_until_it_opens_or_is_ignored() -> None:
+    patching = {**PATCHING, "window": {"days": ["mon"], "from": "20:00", "until": "22:00"}}
+    facts = first(images=images(OLD, NEW), patching=patching)
+    assert "opens on Monday 2026-11-30 at 20:00 UTC" in only_reason(plan(facts))
+    assert plan(replace(facts, ignore_window=True)).decision == CANDIDATE
+    assert plan(replace(facts, now=datetime(2026, 11, 30, 21, 0, tzinfo=UTC))).decision == CANDIDATE
+    assert plan(replace(facts, images=images(OLD))).decision == NOTHING

@@ -1,0 +1,150 @@
+"""Candidates that must not pass, and runs that are cut short: why is said, and nothing is left."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.google import wait_for
+from tests.patching.environments import (
+    BLOCKED,
+    CANARY_FAILED,
+    NOTHING,
+    PATCHED,
+    Environments,
+    environment_with,
+    kill,
+)
+
+# Two or three canaries, each with the time a busy machine takes for a cluster.
+pytestmark = pytest.mark.timeout(1800)
+BAD = "2.3.92-debian12"
+# Python's own `sum` of columns is what pandas calls; an image with such a library gives other numbers.
+WRONG_SUM = """
+import importlib.abc, importlib.machinery, sys
+
+class Patched(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name != "dask.dataframe":
+            return None
+        sys.meta_path.remove(self)
+        import dask.array.reductions as reductions
+        right = reductions.sum
+        def wrong(*arguments, **options):
+            return right(*arguments, **options) + 1
+        import dask.array.core
+        dask.array.core.Array.sum = lambda self, *a, **o: wrong(self, *a, **o)
+        return None
+
+sys.meta_path.insert(0, Patched())
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def pinned(environments: Environments) -> None:
+    """`dev` was patched, so that there are numbers to compare with: by the tests before these, or now."""
+    if environments.record("dev") is None:
+        environments.patch("dev", expect=PATCHED)
+
+
+@pytest.fixture(name="unchanged", autouse=True)
+def nothing_else_changes(environments: Environments) -> Iterator[None]:
+    """Every test leaves pins, templates and clusters as they were, and no lock."""
+    before = [(environments.pin_file(name).read_text(), environments.templates(name)) for name in ("dev", "staging")]
+    yield
+    environments.cloud.cli("image", "withdraw", BAD, check=False)
+    environments.cloud.cli("fault", "clear")
+    assert environments.clusters() == {}
+    assert environments.locks() == []
+    after = [(environments.pin_file(name).read_text(), environments.templates(name)) for name in ("dev", "staging")]
+    assert after == before
+
+
+def test_an_image_whose_init_action_fails(environments: Environments, tmp_path: Path) -> None:
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "python3").write_text("#!/bin/sh\necho this image has no Python >&2\nexit 1\n")
+    (programs / "python3").chmod(0o755)
+    environments.cloud.cli("image", "add", BAD, "--node-path", str(programs))
+    found = environments.patch("dev", expect=CANARY_FAILED)
+    assert "Initialization action failed" in found["reasons"][0]
+    assert "yarn_queues.py" in found["reasons"][0]
+
+
+def test_an_image_whose_dask_gives_another_result(environments: Environments, tmp_path: Path) -> None:
+    environments.cloud.cli("image", "add", BAD, "--python-path", str(environment_with(tmp_path / "lib", WRONG_SUM)))
+    found = environments.patch("dev", expect=CANARY_FAILED)
+    assert "array_sum was" in found["reasons"][0]
+
+
+def test_a_job_that_hangs(environments: Environments, tmp_path: Path) -> None:
+    source = "import sys, time\nif sys.argv[:1] == ['-c'] or not sys.argv: time.sleep(0)\n"
+    source += "import os\nif 'DASK_SCHEDULER_ADDRESS' in os.environ: time.sleep(3600)\n"
+    environments.cloud.cli("image", "add", BAD, "--python-path", str(environment_with(tmp_path / "lib", source)))
+    found = environments.patch(
+        "dev",
+        expect=CANARY_FAILED,
+        patching_canary_timeouts={"create": 300, "job": 60, "scale_in": 60, "delete": 300},
+    )
+    assert "60 s" in found["reasons"][0]
+
+
+def test_no_quota(environments: Environments) -> None:
+    environments.cloud.cli("image", "add", BAD)
+    environments.cloud.cli(
+        *("fault", "add", "--method", "dataproc.projects.regions.clusters.create", "--kind", "operation-error"),
+        *("--status", "RESOURCE_EXHAUSTED", "--message", "Insufficient 'CPUS' quota. Requested 16.0, available 4.0."),
+    )
+    found = environments.patch("dev", expect=CANARY_FAILED)
+    assert "Insufficient 'CPUS' quota" in found["reasons"][0]
+
+
+def test_a_run_that_is_killed_in_its_canary_leaves_what_the_next_one_takes_away(environments: Environments) -> None:
+    environments.cloud.cli("image", "add", BAD)
+    process = environments.start("dev")
+    wait_for(lambda: "RUNNING" in environments.clusters().values(), "the canary's cluster", 180)
+    kill(process)
+    (left,) = environments.clusters()
+    # Its image is gone by now, so the next run has nothing to try, and still takes away what is left.
+    environments.cloud.cli("image", "withdraw", BAD)
+    found = environments.patch("dev", expect=PATCHED)
+    assert found["changes"] == []
+    assert left not in environments.clusters()
+
+
+def test_two_runs_at_once(environments: Environments) -> None:
+    environments.cloud.cli("image", "add", BAD)
+    process = environments.start("dev")
+    wait_for(lambda: environments.locks() != [], "the first run's lock", 120)
+    found = environments.patch("dev", expect=BLOCKED)
+    assert "is at work" in found["reasons"][0]
+    kill(process)
+    environments.cloud.cli("image", "withdraw", BAD)
+    environments.patch("dev", expect=PATCHED)
+
+
+def test_no_way_to_the_package_index(environments: Environments) -> None:
+    """With an environment pinned, what nobody could be asked about is not called current."""
+    path = environments.pin_file("dev")
+    text = path.read_text()
+    digest = "0" * 63 + "a"
+    hashes = "".join(f"\n    {name}: {digest}" for name in ("lock_sha256", "squashfs_sha256", "archive_sha256"))
+    path.write_text(text.replace("  environment: null", f"  environment:{hashes}", 1))
+    done = environments.cloud.run(
+        *environments.command("dev", "playbooks/patch.yml", "--check"),
+        *("-e", json.dumps({"patching_only": ["environment"]})),
+        check=False,
+        UV_INDEX_URL="https://127.0.0.1:9/simple",
+        UV_DEFAULT_INDEX="https://127.0.0.1:9/simple",
+        UV_NO_CACHE="1",
+    )
+    path.write_text(text)
+    assert "were not looked up" in done.stdout
+    assert done.returncode in (BLOCKED, PATCHED)
+
+
+def test_nothing_to_do_is_nothing(environments: Environments) -> None:
+    assert environments.patch("dev", expect=NOTHING)["outcome"] == "nothing"
