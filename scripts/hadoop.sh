@@ -65,11 +65,11 @@ checksums() {
   (cd "$1" && LC_ALL=C sha256sum -- *.jar)
 }
 
-# archive_classes: make daemons start faster, once per machine; they work without, too.
+# archive_classes: make daemons start faster, and Spark's JVMs where Spark is; once per machine. They work without, too.
 archive_classes() {
   [[ -x .venv/bin/python ]] && have_tools >/dev/null || return 0
-  env -u LOCALCLOUD_HADOOP_JARS .venv/bin/python -m localcloud.hadoop.make_class_archive \
-    || say "no class archive: daemons will start more slowly"
+  env -u LOCALCLOUD_HADOOP_JARS -u LOCALCLOUD_SPARK_HOME .venv/bin/python -m localcloud.hadoop.make_class_archive \
+    || say "a class archive is missing: daemons or jobs will start more slowly"
 }
 
 main() {

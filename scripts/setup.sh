@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Prepare this checkout: Debian packages, the controller's .venv, and what localcloud's cluster nodes have: the cluster's
-# Python environment, Hadoop's YARN and Spark.
+# Prepare this checkout: Debian packages, the controller's .venv, and what Google's machines have: on cluster nodes the
+# cluster's Python environment, Hadoop's YARN and Spark; in a Composer environment Airflow.
 #
 #   scripts/setup.sh                     what `make setup` runs; safe to run twice, does nothing when all is in place
 #   PYTHON=/path/to/python scripts/setup.sh   use this Python (>= 3.12) for the controller
 #
-# Everything is installed from hashed locks. The controller's tools land in .venv/bin. What nodes have is shared by all
-# checkouts with the same locks, in ${XDG_CACHE_HOME:-~/.cache}/dataplatform-compute.
+# Everything is installed from hashed locks. The controller's tools land in .venv/bin. What Google's machines have is shared by
+# all checkouts with the same locks, in ${XDG_CACHE_HOME:-~/.cache}/dataplatform-compute.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -14,13 +14,15 @@ readonly controller_python=3.12
 readonly cluster_python=3.11
 # rclone is a peer in the benchmarks; Java runs YARN and Spark, Maven fetches YARN (the JDK also compiles the load
 # generator of the tests). Then what a cluster of nodes is made of: containers (podman to nftables), their image
-# (debootstrap), the environment image (squashfs-tools, zstd), and a kernel that has NFS (user-mode-linux). freeipa-client
-# and krb5-user are what the module ipa_keytab runs; a real KDC with LDAP in front of it, known by a name of its own and
-# with a clock of its own (krb5-kdc to faketime), is what it is tested against, and a web site that asks for tickets (the last
-# two, without Debian's service) is what jobs are. The rest is needed to install anything at all.
+# (debootstrap), the environment image (squashfs-tools, zstd), and a kernel that has NFS (user-mode-linux; gcc and libc6-dev
+# compile what it needs on a processor with AMX). freeipa-client and krb5-user are what the module ipa_keytab runs; a real KDC
+# with LDAP in front of it, known by a name of its own and with a clock of its own (krb5-kdc to faketime), is what it is tested
+# against, and a web site that asks for tickets (the last two, without Debian's service) is what jobs are. The rest is needed
+# to install anything at all.
 readonly debian_packages=(
   ca-certificates git make python3-venv rclone openjdk-17-jdk-headless maven
   podman runc netavark aardvark-dns conmon uidmap iptables nftables debootstrap squashfs-tools zstd user-mode-linux
+  gcc libc6-dev
   freeipa-client krb5-user krb5-kdc krb5-admin-server python3-gssapi python3-pyasn1-modules libnss-wrapper faketime
   apache2-bin libapache2-mod-auth-gssapi
 )
@@ -99,9 +101,9 @@ setup_controller() {
   echo "${wanted}" > "${stamp}"
 }
 
-# install_for_nodes NAME LINK_TARGET: an environment of its own for requirements/NAME.txt in the cache; the link NAME in the
+# install_shared NAME LINK_TARGET: an environment of its own for requirements/NAME.txt in the cache; the link NAME in the
 # cache points to LINK_TARGET in it ("." for the environment itself).
-install_for_nodes() {
+install_shared() {
   local name=$1 link_target=$2 cache home python
   cache="${XDG_CACHE_HOME:-${HOME}/.cache}/dataplatform-compute"
   home="${cache}/${name}-$(sha256sum "requirements/${name}.txt" | cut -c1-16)"
@@ -115,14 +117,19 @@ install_for_nodes() {
 }
 
 install_debian_packages
-uv="$(scripts/find_uv.sh)"
-setup_controller
-install_for_nodes cluster-environment .
-install_for_nodes spark "lib/python${cluster_python}/site-packages/pyspark"
-scripts/hadoop.sh
 if ((EUID == 0)); then
-  scripts/node_image.sh
+  # Beside everything else: it waits for the mirror most of the time.
+  scripts/node_image.sh &
+  node_image=$!
 else
   say "not root: no node image, so no clusters of containers"
 fi
+uv="$(scripts/find_uv.sh)"
+setup_controller
+install_shared cluster-environment .
+install_shared spark "lib/python${cluster_python}/site-packages/pyspark"
+install_shared airflow .
+# After Spark and the clusters' Python: it runs a job.
+scripts/hadoop.sh
+[[ -z "${node_image:-}" ]] || wait "${node_image}"
 say "ready; tools are in .venv/bin"

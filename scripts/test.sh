@@ -1,10 +1,27 @@
 #!/usr/bin/env bash
-# Run the test stages, cheapest first, and print how long each took. Usage: scripts/test.sh [STAGE...]
-# Every stage runs even when an earlier one failed; the exit code says whether all passed.
+# Run the test stages and print how long each took. Usage: scripts/test.sh [STAGE...]
+# Every stage runs even when an earlier one failed; the exit code says whether all passed. Without STAGEs all run, cheapest
+# first, some beside others that leave a core to them.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export PATH="${PWD}/.venv/bin:${PATH}"
 readonly collection=collections/ansible_collections/dataplatform/compute
+readonly airflow_python="${XDG_CACHE_HOME:-${HOME}/.cache}/dataplatform-compute/airflow/bin/python"
+
+# alongside COMMAND...: run it in the background; finish_alongside waits for it, shows its output and returns its exit code.
+alongside() {
+  alongside_output="$(mktemp)"
+  "$@" >"${alongside_output}" 2>&1 &
+  alongside_process=$!
+}
+
+finish_alongside() {
+  local result=0
+  wait "${alongside_process}" || result=$?
+  cat "${alongside_output}"
+  rm -f "${alongside_output}"
+  return "${result}"
+}
 
 stage_lint() {
   ruff check .
@@ -33,10 +50,28 @@ stage_sanity() {
 }
 
 stage_integration() {
+  pytest -q --numprocesses 2 --dist loadfile tests/integration
+}
+
+# The modules and roles for FreeIPA against a realm with a real KDC.
+stage_freeipa() {
+  pytest -q -rs tests/freeipa
+}
+
+# DAGs in the Airflow of Composer's image and releases of them into the local cloud's Composer; meanwhile, and as long, the
+# page for newcomers, whose workloads run on real clusters.
+stage_airflow() {
   local result=0
-  pytest -q --numprocesses 2 --dist loadfile tests/integration || result=$?
-  # The modules and roles for FreeIPA against a realm with a real KDC.
-  pytest -q -rs tests/freeipa || result=$?
+  alongside releases_and_dags
+  pytest -q tests/orchestration/test_first_workload.py || result=$?
+  finish_alongside || result=$?
+  return "${result}"
+}
+
+releases_and_dags() {
+  local result=0
+  "${airflow_python}" -W ignore::FutureWarning -m pytest -q tests/dags || result=$?
+  pytest -q tests/orchestration --ignore=tests/orchestration/test_first_workload.py || result=$?
   return "${result}"
 }
 
@@ -49,18 +84,19 @@ stage_yarn() {
   return "${result}"
 }
 
-# Three nodes with systemd that boot through all initialization actions; needs root and podman. Meanwhile machines whose kernel
-# has NFS, which containers have not: they wait most of the time.
+# Patching runs through three environments, each canary on a real ResourceManager: they wait for clusters most of the time.
+stage_patching() {
+  pytest -q tests/patching
+}
+
+# Three nodes with systemd that boot through all initialization actions; needs root and podman.
 stage_nodes() {
-  local output machines result=0
-  output="$(mktemp)"
-  pytest -q -rs tests/nfs >"${output}" 2>&1 &
-  machines=$!
-  pytest -q -rs tests/nodes || result=$?
-  wait "${machines}" || result=$?
-  cat "${output}"
-  rm -f "${output}"
-  return "${result}"
+  pytest -q -rs tests/nodes
+}
+
+# Machines whose kernel has NFS, which containers have not.
+stage_nfs() {
+  pytest -q -rs tests/nfs
 }
 
 # The scenarios of the roles share one local cloud of their own; the user's is left alone.
@@ -78,32 +114,52 @@ stage_molecule() {
   return "${result}"
 }
 
-if (($# == 0)); then
-  set -- lint unit sanity localcloud integration yarn nodes molecule
-fi
-summary=()
-failed=0
+# run STAGE...: one after the other; what became of each goes to ${outcomes}.
+run() {
+  local stage started result
+  for stage in "$@"; do
+    echo "== ${stage}"
+    started=${SECONDS}
+    # A function called in a condition runs without errexit; a subshell of its own keeps it.
+    set +e
+    (set -e; "stage_${stage}")
+    result=$?
+    set -e
+    if ((result == 0)); then
+      echo "passed  ${stage}  $((SECONDS - started)) s" >>"${outcomes}"
+    else
+      echo "FAILED  ${stage}  $((SECONDS - started)) s" >>"${outcomes}"
+    fi
+  done
+}
+
+readonly stages=(lint unit sanity freeipa localcloud integration airflow yarn patching nodes nfs molecule)
 for stage in "$@"; do
-  if ! declare -F "stage_${stage}" >/dev/null; then
-    echo "test: no stage '${stage}'; expected lint, unit, sanity, localcloud, integration, yarn, nodes or molecule" >&2
+  if [[ " ${stages[*]} " != *" ${stage} "* ]]; then
+    echo "test: no stage '${stage}'; expected one of: ${stages[*]}" >&2
     exit 2
-  fi
-  echo "== ${stage}"
-  started=${SECONDS}
-  # A function called in a condition runs without errexit; a subshell of its own keeps it.
-  set +e
-  (set -e; "stage_${stage}")
-  result=$?
-  set -e
-  if ((result == 0)); then
-    summary+=("passed  ${stage}  $((SECONDS - started)) s")
-  else
-    summary+=("FAILED  ${stage}  $((SECONDS - started)) s")
-    failed=$((failed + 1))
   fi
 done
 
+outcomes="$(mktemp)"
+readonly outcomes
+trap 'rm -f "${outcomes}"' EXIT
+if (($#)); then
+  run "$@"
+else
+  run lint
+  # Patching runs wait for clusters, machines and nodes for each other; these stages need one core and no server of theirs.
+  alongside run unit sanity freeipa
+  run patching
+  finish_alongside
+  run localcloud integration airflow yarn
+  alongside run nfs molecule
+  run nodes
+  finish_alongside
+fi
+
 echo "== summary"
-printf '%s\n' "${summary[@]}"
-echo "stages: $((${#summary[@]} - failed)) passed, ${failed} failed"
+cat "${outcomes}"
+failed="$(grep -c '^FAILED' "${outcomes}" || true)"
+echo "stages: $(($(wc -l <"${outcomes}") - failed)) passed, ${failed} failed"
 ((failed == 0))

@@ -5,13 +5,14 @@
 #
 # SCRIPT runs as root when the machine has booted; what it says on both streams comes out here, and its exit code is the
 # exit code. 124: it took longer than --seconds (300). 125: the machine did not boot or died. 126: this computer cannot
-# (not root, no user-mode-linux). What lies below --files is copied over the machine's root directory first. With --disk
+# (not root, a package is missing). What lies below --files is copied over the machine's root directory first. With --disk
 # what the machine writes stays in that directory, and the next run with it is the same machine after a reboot.
 #
 # The root file system is made once by debootstrap, from the mirror that apt uses here, and kept in
 # ${XDG_CACHE_HOME:-~/.cache}/dataplatform-compute/uml-root-HASH, where HASH stands for how it is made.
 set -euo pipefail
 
+readonly registers_source="${BASH_SOURCE[0]%/*}/uml_ptrace.c"
 readonly suite=bookworm
 readonly packages=systemd-sysv,dbus,curl,ca-certificates,iproute2,procps,kmod,nfs-common,nfs-kernel-server,rpcbind
 # What waits for devices that this machine has not, or would change what SCRIPT meets. SCRIPT starts servers by itself.
@@ -86,7 +87,8 @@ main() {
   done
   (($#)) || { say "no script given"; exit 2; }
   ((EUID == 0)) || { say "needs root, for debootstrap and an overlay"; exit 126; }
-  command -v linux.uml debootstrap >/dev/null || { say "needs the packages user-mode-linux and debootstrap"; exit 126; }
+  command -v linux.uml debootstrap gcc >/dev/null \
+    || { say "needs the packages user-mode-linux, debootstrap, gcc and libc6-dev"; exit 126; }
   kernel="$(basename /usr/lib/uml/modules/*)"
   hash="$({ declare -f build; echo "${suite} ${packages} ${masked[*]} ${kernel}"; } | sha256sum | cut -c1-16)"
   base="${XDG_CACHE_HOME:-${HOME}/.cache}/dataplatform-compute/uml-root-${hash}"
@@ -101,10 +103,14 @@ main() {
   install -m 0755 "$1" "${work}/root/uml/script"
   { printf '#!/bin/bash\nexec /uml/script'; printf ' %q' "${@:2}"; echo; } >"${work}/root/uml/start"
   chmod 0755 "${work}/root/uml/start"
-  # Memory is a file in TMPDIR, and has to be executable.
-  TMPDIR=/dev/shm setsid linux.uml mem="${memory}" rootfstype=hostfs rootflags="${work}/root" rw \
-    init=/lib/systemd/systemd systemd.unit=graphical.target systemd.show_status=yes con=null con0=null,fd:1 ssl=null \
-    quiet random.trust_cpu=on >"${work}/console" 2>&1 </dev/null &
+  gcc -O2 -shared -fPIC -o "${work}/registers.so" "${registers_source}" \
+    || { say "could not compile ${registers_source} (needs the package libc6-dev)"; exit 125; }
+  # Memory is a file in TMPDIR, and has to be executable. LD_PRELOAD is needed where the processor has AMX and does nothing
+  # elsewhere. Programs do without AVX-512: the kernel does not restore its registers when a signal handler returns.
+  LD_PRELOAD="${work}/registers.so" TMPDIR=/dev/shm setsid linux.uml mem="${memory}" \
+    rootfstype=hostfs rootflags="${work}/root" rw init=/lib/systemd/systemd systemd.unit=graphical.target \
+    systemd.show_status=yes systemd.setenv=GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX512F,-AVX512VL \
+    con=null con0=null,fd:1 ssl=null quiet random.trust_cpu=on >"${work}/console" 2>&1 </dev/null &
   guest=$!
   disown "${guest}"
   deadline=$((SECONDS + seconds))

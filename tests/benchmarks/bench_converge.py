@@ -25,6 +25,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -58,10 +59,10 @@ def median(costs: list[Cost]) -> Cost:
     return Cost(statistics.median(cost.wall for cost in costs), statistics.median(cost.cpu for cost in costs))
 
 
-def many_facts(count: int) -> dict[str, dict]:
-    """Return inventory facts with ``count`` policies and workloads, copies of those the inventory has."""
+def many_facts(count: int) -> dict[str, Any]:
+    """Return facts without Airflow and with ``count`` policies and workloads, copies of those the inventory has."""
     common = REPOSITORY / "inventories" / "common"
-    facts = {}
+    facts: dict[str, Any] = {"platform_composer": None}
     for fact, file in (("platform_autoscaling_policies", "autoscaling.yml"), ("platform_workloads", "workloads.yml")):
         entries = dict(yaml.safe_load((common / file).read_text())[fact])
         first = next(iter(entries.values()))

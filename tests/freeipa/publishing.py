@@ -54,6 +54,7 @@ class Publishing:
         """What a laptop's inventory leaves out, as a file for ``-e``."""
         file = self.directory / "facts.json"
         facts = {
+            "platform_composer": None,
             "platform_kerberos": {
                 "realm": REALM,
                 "domain": "corp.internal",

@@ -6,14 +6,19 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tests.integration.play import Play
+
 REPOSITORY = Path(__file__).parents[2]
 TOOLS = Path(sys.executable).parent
+
+WITHOUT_AIRFLOW = ("-e", '{"platform_composer": null}')
+"""For plays whose tests are about something else: a real Airflow takes half a minute and a core of its own."""
 
 
 @dataclass(frozen=True)
@@ -81,3 +86,17 @@ def empty_localcloud(localcloud: LocalCloud) -> LocalCloud:
     """The same local cloud with every resource, fault and journal entry forgotten."""
     localcloud.cli("reset", "--yes")
     return localcloud
+
+
+@pytest.fixture
+def play(localcloud: LocalCloud, tmp_path: Path) -> Iterator[Callable[[str], Play]]:
+    """A function that starts a play of one task."""
+    plays: list[Play] = []
+
+    def start(task: str) -> Play:
+        plays.append(Play(localcloud.client_environment(), tmp_path, task))
+        return plays[-1]
+
+    yield start
+    for one in plays:
+        one.close()

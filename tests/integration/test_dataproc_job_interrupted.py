@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import pty
 import signal
-import subprocess
-import threading
 import time
 import uuid
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.integration.conftest import REPOSITORY, TOOLS, LocalCloud
-from tests.integration.google import PROJECT, REGION, Google, wait_for
+from tests.integration.conftest import LocalCloud
+from tests.integration.google import PROJECT, Google, wait_for
 
 BUCKET = "interruption-tests-scripts"
 CLUSTER = "interruption-tests"
@@ -42,77 +36,6 @@ def google(localcloud: LocalCloud) -> Google:
     google.post("clusters", {"clusterName": CLUSTER, "projectId": PROJECT, "config": {}})
     wait_for(lambda: google.get(f"clusters/{CLUSTER}").get("status", {}).get("state") == "RUNNING", "the cluster")
     return google
-
-
-class Play:
-    """A playbook of one task that runs in a process of its own, with a terminal as its person has one."""
-
-    def __init__(self, cloud: LocalCloud, directory: Path, task: str) -> None:
-        playbook = directory / "play.yml"
-        playbook.write_text(
-            "- hosts: localhost\n"
-            "  gather_facts: false\n"
-            "  module_defaults:\n"
-            f"    group/dataplatform.compute.compute: {{project: {PROJECT}, region: {REGION}, poll: 0.5}}\n"
-            "  tasks:\n"
-            f"    - {task}\n"
-        )
-        self._controller, terminal = pty.openpty()
-        self.process = subprocess.Popen(
-            [str(TOOLS / "ansible-playbook"), "-i", "localhost,", "-c", "local", str(playbook)],
-            cwd=REPOSITORY,
-            env=cloud.client_environment(),
-            stdin=terminal,
-            stdout=terminal,
-            stderr=terminal,
-            start_new_session=True,
-        )
-        os.close(terminal)
-        self._pieces: list[bytes] = []
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def _read(self) -> None:
-        try:
-            while piece := os.read(self._controller, 65536):
-                self._pieces.append(piece)
-        except OSError:
-            return
-
-    @property
-    def shown(self) -> str:
-        """What the terminal shows."""
-        return b"".join(self._pieces).decode(errors="replace")
-
-    def wait(self, seconds: float) -> int:
-        """The exit status; fails if it does not end."""
-        try:
-            status = self.process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            pytest.fail(f"ansible-playbook has not ended after {seconds} s:\n{self.shown[-3000:]}")
-        self._reader.join(2)
-        return status
-
-    def close(self) -> None:
-        """End it, however it is."""
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        os.close(self._controller)
-
-
-@pytest.fixture
-def play(localcloud: LocalCloud, tmp_path: Path) -> Iterator[Any]:
-    """A function that starts a play of one task."""
-    plays: list[Play] = []
-
-    def start(task: str) -> Play:
-        plays.append(Play(localcloud, tmp_path, task))
-        return plays[-1]
-
-    yield start
-    for one in plays:
-        one.close()
 
 
 def run_of(google: Google, template: str, known: set[str]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.flights import assert_delays_match, packaged_flights_directory, recomputed_delays
-from tests.integration.conftest import REPOSITORY, LocalCloud
+from tests.integration.conftest import REPOSITORY, WITHOUT_AIRFLOW, LocalCloud
 from tests.integration.google import DATAPROC, STORAGE, Google
 
 BUCKET = "local-project-data"
@@ -20,7 +20,7 @@ def finished_run(localcloud: LocalCloud) -> Iterator[Google]:
     """A fresh cloud after ``site.yml``, the example data and one run of ``flights-etl``."""
     localcloud.cli("reset", "--yes")
     play = ("ansible-playbook", "-i", str(REPOSITORY / "inventories" / "local"))
-    localcloud.run(*play, "site.yml")
+    localcloud.run(*play, "site.yml", *WITHOUT_AIRFLOW)
     data = localcloud.run(str(REPOSITORY / "scripts" / "example_data.sh")).stdout.strip()
     localcloud.run(*play, "playbooks/publish_example_data.yml", "-e", f"example_data_directory={data}")
     localcloud.run(*play, "playbooks/run_workload.yml", "-e", "workload=flights-etl")

@@ -224,9 +224,7 @@ def test_an_operation_that_fails(resources: Resources) -> None:
 
 def test_an_operation_that_never_ends(resources: Resources) -> None:
     resources.fault(f"{METHODS[CLUSTERS]}.create", kind="operation-hang", count=1)
-    began = time.monotonic()
     result = resources.apply(CLUSTERS, [cluster()], wait_timeout=2)
-    assert time.monotonic() - began < 10
     assert result["failed"]
     error = result["results"][0]["error"]
     assert error["type"] == "OperationTimeoutError"

@@ -82,9 +82,8 @@ def test_a_lasting_fault_stops_the_run_and_the_next_one_finishes(
     assert result["updated"] == sorted(NEW)[:4]
     assert tree.manifest_state() == "interrupted"
     assert set(tree.contents().values()) <= {*OLD.values(), *NEW.values()}
-    started = time.monotonic()
     assert len(tree.sync(content=NEW)["updated"]) == 8
-    assert time.monotonic() - started < 5
+    assert not tree.waited()
     assert tree.contents() == NEW
 
 
@@ -123,9 +122,8 @@ def test_killed_between_two_writes_and_run_again(tree: Tree, tmp_path: Path, wri
     between = tree.contents()
     assert set(between.values()) <= {*OLD.values(), *NEW.values(), "x"}
     assert tree.manifest_state() == ("writing" if writes else "complete")
-    started = time.monotonic()
     result = tree.sync(source=str(source))
-    assert time.monotonic() - started < 10
+    assert not tree.waited()
     assert not result.get("failed"), result["msg"]
     assert tree.contents() == NEW
     assert not tree.sync(source=str(source))["changed"]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.integration.conftest import REPOSITORY, LocalCloud
+from tests.integration.conftest import REPOSITORY, WITHOUT_AIRFLOW, LocalCloud
 from tests.integration.google import STORAGE, Google
 from tests.integration.test_site import changed, play, writes
 
@@ -35,7 +35,7 @@ def published(cloud: LocalCloud) -> dict[str, Any]:
 @pytest.fixture(name="converged")
 def converged_cloud(empty_localcloud: LocalCloud) -> Iterator[LocalCloud]:
     """A cloud that ``site.yml`` has converged once."""
-    play(empty_localcloud, "site.yml")
+    play(empty_localcloud, "site.yml", *WITHOUT_AIRFLOW)
     yield empty_localcloud
 
 

@@ -79,12 +79,12 @@ def test_older_versions_are_disabled_and_destroyed_after_their_time(
     age_of = secret_versions._age_of
 
     def hours_later(hours: int) -> None:
-        """Let Google's clock go on."""
+        """Let Google's clock go on, by a second more: it tells whole seconds, a version's age has fractions."""
         monkeypatch.setattr(
             secret_versions,
             "_age_of",
             lambda versions, latest: age_of(
-                versions, dataclasses.replace(latest, asked_at=latest.asked_at + timedelta(hours=hours))
+                versions, dataclasses.replace(latest, asked_at=latest.asked_at + timedelta(hours=hours, seconds=1))
             ),
         )
 

@@ -10,11 +10,12 @@ import subprocess
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
 
-from tests.integration.conftest import REPOSITORY, TOOLS, LocalCloud
+from tests.integration.conftest import REPOSITORY, TOOLS, WITHOUT_AIRFLOW, LocalCloud
 from tests.integration.google import PROJECT, STORAGE, Google
 
 WRITES = ("POST", "PUT", "PATCH", "DELETE")
@@ -40,6 +41,11 @@ def play(cloud: LocalCloud, *arguments: str, check: bool = True, **variables: st
     if check and completed.returncode != 0:
         pytest.fail(f"{' '.join(arguments)}\n{completed.stdout}\n{completed.stderr}")
     return completed
+
+
+def site(cloud: LocalCloud, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run ``site.yml`` without Airflow, which has a file of its own."""
+    return play(cloud, "site.yml", *WITHOUT_AIRFLOW, *arguments, **options)
 
 
 def changed(completed: subprocess.CompletedProcess[str]) -> int:
@@ -101,7 +107,7 @@ def make_template_by_hand(cloud: LocalCloud) -> None:
 @pytest.fixture(name="converged")
 def converged_cloud(empty_localcloud: LocalCloud) -> Iterator[LocalCloud]:
     """A cloud that ``site.yml`` has converged once."""
-    play(empty_localcloud, "site.yml")
+    site(empty_localcloud)
     yield empty_localcloud
 
 
@@ -111,7 +117,7 @@ CHANGES = 6
 
 def test_check_on_an_empty_cloud_shows_every_change_and_makes_none(empty_localcloud: LocalCloud) -> None:
     empty_localcloud.clear_requests()
-    run = play(empty_localcloud, "site.yml", "--check", "--diff")
+    run = site(empty_localcloud, "--check", "--diff")
     assert changed(run) == CHANGES
     for name in [*POLICIES, "flights-etl", *(f"local-project-{bucket}" for bucket in BUCKETS)]:
         assert re.search(rf"^\+\+\+ after: \S+ {name} \(create\)$", run.stdout, re.MULTILINE), name
@@ -122,13 +128,13 @@ def test_check_on_an_empty_cloud_shows_every_change_and_makes_none(empty_localcl
 
 
 def test_first_run_makes_everything_and_the_second_nothing(empty_localcloud: LocalCloud) -> None:
-    assert changed(play(empty_localcloud, "site.yml")) == CHANGES
+    assert changed(site(empty_localcloud)) == CHANGES
     assert policy_ids(empty_localcloud) == POLICIES
     assert sorted(buckets(empty_localcloud)) == [f"local-project-{bucket}" for bucket in BUCKETS]
     assert template_ids(empty_localcloud) == WORKLOADS
 
     empty_localcloud.clear_requests()
-    assert changed(play(empty_localcloud, "site.yml")) == 0
+    assert changed(site(empty_localcloud)) == 0
     assert writes(empty_localcloud) == []
     lists = [entry["path"] for entry in empty_localcloud.requests() if entry["method"] == "GET"]
     # Artefacts by hash, what is live, and the node bundle are three trees of one bucket.
@@ -168,15 +174,15 @@ def test_drift_made_with_gcloud_is_shown_and_repaired(converged: LocalCloud, tmp
     converged.run(*gcloud, "autoscaling-policies", "import", "own-spot", f"--source={policy}", "--quiet")
     converged.run(*gcloud, "workflow-templates", "delete", "flights-etl", "--quiet")
     converged.clear_requests()
-    shown = play(converged, "site.yml", "--check", "--diff")
+    shown = site(converged, "--check", "--diff")
     assert changed(shown) == 2
     assert re.search(r"^-\s+maxInstances: 80$", shown.stdout, re.MULTILINE)
     assert re.search(r"^\+\s+maxInstances: 8$", shown.stdout, re.MULTILINE)
     assert "+++ after: dataproc_workflow_template flights-etl (create)" in shown.stdout
     assert writes(converged) == []
 
-    assert changed(play(converged, "site.yml")) == 2
-    assert changed(play(converged, "site.yml")) == 0
+    assert changed(site(converged)) == 2
+    assert changed(site(converged)) == 0
     repaired = Google(converged.environment).get("autoscalingPolicies/own-spot")
     assert repaired["secondaryWorkerConfig"]["maxInstances"] == 8
     assert template_ids(converged) == WORKLOADS
@@ -184,25 +190,25 @@ def test_drift_made_with_gcloud_is_shown_and_repaired(converged: LocalCloud, tmp
 
 def test_a_changed_bucket_label_is_repaired(converged: LocalCloud) -> None:
     label_bucket(converged, "cost-center", "wrong")
-    shown = play(converged, "site.yml", "--check", "--diff")
+    shown = site(converged, "--check", "--diff")
     assert re.search(r"^-\s+cost-center: wrong$", shown.stdout, re.MULTILINE)
-    assert changed(play(converged, "site.yml")) == 1
+    assert changed(site(converged)) == 1
     assert buckets(converged)["local-project-data"]["labels"]["cost-center"] == "cc-1000"
 
 
 def test_what_left_the_inventory_is_deleted_and_what_is_not_ours_stays(converged: LocalCloud, tmp_path: Path) -> None:
     fewer = json.dumps({"platform_workloads": {}})
-    shown = play(converged, "site.yml", "--check", "--diff", "-e", fewer)
+    shown = site(converged, "--check", "--diff", "-e", fewer)
     assert "+++ after: dataproc_workflow_template flights-etl (delete)" in shown.stdout
     make_template_by_hand(converged)
-    play(converged, "site.yml", "-e", fewer)
+    site(converged, "-e", fewer)
     assert template_ids(converged) == ["by-hand"]
 
 
 def test_sync_jobs_uploads_jobs_and_touches_no_template(converged: LocalCloud) -> None:
     converged.clear_requests()
     assert changed(play(converged, "playbooks/sync_jobs.yml")) == 0
-    assert changed(play(converged, "site.yml")) == 0
+    assert changed(site(converged)) == 0
     assert writes(converged) == []
     (job,) = [item for item in stored(converged) if item.endswith("/flights_etl.py")]
     remove_object(converged, job)
@@ -224,7 +230,7 @@ def test_the_credentials_of_another_environment_are_refused(empty_localcloud: Lo
 
 
 def test_local_without_a_local_cloud_says_what_to_do(tmp_path: Path, empty_localcloud: LocalCloud) -> None:
-    run = play(empty_localcloud, "site.yml", check=False, LOCALCLOUD_HOME=str(tmp_path / "none"))
+    run = site(empty_localcloud, check=False, LOCALCLOUD_HOME=str(tmp_path / "none"))
     assert run.returncode != 0
     assert ".venv/bin/localcloud up" in run.stdout + run.stderr
 
@@ -256,7 +262,15 @@ def test_doctor_is_content_with_a_local_cloud(empty_localcloud: LocalCloud) -> N
     run = play(empty_localcloud, "playbooks/doctor.yml")
     for line in ("inventory", "reach dataproc.googleapis.com", "token", "APIs", "permissions"):
         assert re.search(rf"^ok      {line}: ", run.stdout, re.MULTILINE), line
+    assert re.search(r"^note    Airflow dataplatform-local: There is no .* -> site.yml creates it", run.stdout, re.M)
     assert "FAILED" not in run.stdout
+
+
+def test_doctor_misses_the_airflow_environment_of_terraform(empty_localcloud: LocalCloud) -> None:
+    facts = {"environment": "etl", "location": "europe-west1", "managed_by": "terraform"}
+    run = play(empty_localcloud, "playbooks/doctor.yml", "-e", json.dumps({"platform_composer": facts}), check=False)
+    assert re.search(r"^ok      reach composer.googleapis.com: ", run.stdout, re.MULTILINE)
+    assert re.search(r"^FAILED  Airflow etl: There is no .* -> apply its Terraform stack", run.stdout, re.MULTILINE)
 
 
 def test_doctor_runs_everything_before_it_fails(empty_localcloud: LocalCloud) -> None:

@@ -36,6 +36,7 @@ class Tree:
     faulty: bool = False
     looked_at: int = 0
     warnings: list[str] = field(default_factory=list)
+    progress: list[str] = field(default_factory=list)
 
     def sync(self, *, check: bool = False, **parameters: Any) -> dict[str, Any]:
         """Run the task's core in this process, as the action plugin does."""
@@ -43,7 +44,8 @@ class Tree:
         validated = ArgumentSpecValidator(DEFINITION.argument_spec, **DEFINITION.constraints).validate(arguments)
         assert not validated.error_messages
         return DEFINITION.execute(
-            validated.validated_parameters, Reporter(check_mode=check, diff=True, warn=self.warnings.append)
+            validated.validated_parameters,
+            Reporter(check_mode=check, diff=True, warn=self.warnings.append, progress=self.progress.append),
         )
 
     def start_process(self, source: Path, work: Path, **parameters: Any) -> subprocess.Popen:
@@ -105,6 +107,10 @@ class Tree:
         """Return every request for this bucket so far, in order."""
         lines = self.cloud.cli("requests", "--json").stdout.splitlines()
         return [entry for entry in map(json.loads, lines) if f"/b/{self.bucket}/" in entry["path"]]
+
+    def waited(self) -> bool:
+        """Return whether a run in this process had to wait for the lease of another to end."""
+        return any("waiting up to" in line for line in self.progress)
 
     def fault(self, method: str, **options: Any) -> None:
         """Inject a fault, for example ``fault("storage.objects.insert", status=503, count=1)``."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ FILE_SERVER = "10.10.4.2"
 MOUNTS = ["/shared/data", "/shared/projects", "/shared/dask-tmp"]
 # What a laptop's inventory leaves out.
 FACTS: dict[str, Any] = {
+    # Airflow has tests of its own.
+    "platform_composer": None,
     "platform_nfs": {
         "server": FILE_SERVER,
         "share": "/vol",
@@ -117,6 +120,8 @@ def nodes_cloud(ipa: StandIn, tmp_path_factory: pytest.TempPathFactory) -> Itera
             playbook(cloud, "playbooks/prepare_shared.yml", f"@{home}/facts.json", inventory=client.inventory)
         cloud.environment.update(ipa.client_environment, IPA_PASS=PASSWORD)
         playbook(cloud, "site.yml", f"@{home}/facts.json")
+        # The environment becomes one of the pins there are; the checkout's own file stays as it is.
+        shutil.copy(REPOSITORY / "inventories/local/group_vars/all/pins.yml", home / "pin.yml")
         # In the caller's own environment: what leads to the local cloud leads to no package index.
         pin = f"environment_image_pin_file={home}/pin.yml"
         build = ["ansible-playbook", "-i", INVENTORY, "playbooks/build_environment.yml", "-e", pin]

@@ -19,7 +19,8 @@ MARKS = pathlib.Path("/shared/dask-tmp")
 
 def part(number):
     (MARKS / f"{number}-{uuid.uuid4()}").touch()
-    time.sleep(1)
+    # Long enough in all that the second worker comes while there is work, on a busy machine, too.
+    time.sleep(2)
     return number
 
 def who():

@@ -243,7 +243,7 @@ def test_metrics_of_a_run_reach_cloud_monitoring(
     for host in hosts.values():
         wait_for(lambda host=host: not host.run("ls -A /run/dask-metrics").stdout, "no announcement is left")
         assert "node_memory_utilization 0." in host.run("curl --silent http://127.0.0.1:9464/metrics").stdout
-        assert host.run("journalctl --unit node-metrics --output cat | grep -c 'HTTP 4'").stdout.strip() == "0"
+        assert host.run("journalctl --unit node-metrics --output cat | grep 'HTTP 4'").stdout == ""
 
 
 def test_converging_again_changes_nothing(nodes_cloud: LocalCloud, cluster: Cluster) -> None:

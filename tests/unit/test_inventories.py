@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -26,7 +27,8 @@ CHECK = """
         jobs_directory: jobs
     - ansible.builtin.copy:
         content: "{{ {'project': gcp_project, 'buckets': platform_buckets, 'network': platform_network,
-          'environment': platform_process_environment, 'ready': gcp_connection_ready | default(true)} }}"
+          'environment': platform_process_environment, 'composer': platform_composer,
+          'ready': gcp_connection_ready | default(true)} }}"
         dest: "{{ result }}"
         mode: "0600"
 """
@@ -43,6 +45,9 @@ TERRAFORM: dict[str, Any] = {
     "data_bucket": "terraform-data",
     "staging_bucket": "terraform-staging",
     "temp_bucket": "terraform-temp",
+    "composer_environment_name": "airflow-terraform",
+    "composer_location": "europe-west4",
+    "composer_service_account_email": "composer@acme-terraform.iam.gserviceaccount.com",
 }
 
 
@@ -97,13 +102,21 @@ def test_inventory_is_sound(environment: str, tmp_path: Path) -> None:
 
 def test_environments_state_the_same_facts_and_share_the_platform() -> None:
     facts = {environment: written_facts(environment) for environment in ENVIRONMENTS}
-    ours = {"gcp_connection_ready"}
+    ours = {"gcp_connection_ready", "gcp_stand_in"}
     for environment in ENVIRONMENTS:
         assert set(facts[environment]) - ours == set(facts["prod"]), environment
         for shared in ("platform_cluster_templates", "platform_workloads", "platform_sizes", "platform_queues"):
             assert facts[environment][shared] == facts["prod"][shared]
     for own in ("gcp_project", "gcp_expected_principal", "platform_kms_key", "platform_buckets"):
         assert len({json.dumps(facts[environment][own]) for environment in ENVIRONMENTS}) == len(ENVIRONMENTS)
+
+
+def test_dags_are_checked_with_the_airflow_that_environments_run() -> None:
+    locked = re.search(r"^apache-airflow==(\S+)", (REPOSITORY / "requirements/airflow.in").read_text(), re.MULTILINE)
+    assert locked is not None
+    for environment in ENVIRONMENTS:
+        image = written_facts(environment)["platform_composer"]["image_version"]
+        assert image.partition("-airflow-")[2] == locked[1], environment
 
 
 def test_only_the_local_inventory_knows_the_local_cloud() -> None:
@@ -143,7 +156,31 @@ def test_terraform_outputs_win_over_written_values(inventory: Path, tmp_path: Pa
     assert facts["project"] == "acme-terraform"
     assert facts["buckets"]["data"] == "terraform-data"
     assert facts["network"]["subnetworks"] == TERRAFORM["subnetworks"]
+    assert facts["composer"]["environment"] == "airflow-terraform"
+    assert facts["composer"]["managed_by"] == "terraform"
     assert facts["network"]["tags"] == ["dataproc-node"], "keys without an output keep what is written"
+
+
+@pytest.mark.parametrize(
+    ("creatable_until", "returncode", "expected"),
+    [
+        ("2020-12-31", 2, "'2.3.11-debian12': expected an image of which clusters can be made"),
+        ("2099-12-31", 0, "'2.3.11-debian12': Google's support of image track 2.3 ended on 2020-03-31"),
+    ],
+)
+def test_an_image_without_support_warns_and_an_expired_one_stops_the_run(
+    inventory: Path, tmp_path: Path, creatable_until: str, returncode: int, expected: str
+) -> None:
+    pins = inventory / "group_vars/all/pins.yml"
+    pins.write_text(re.sub(r"(dataproc_image: ).*", r"\g<1>2.3.11-debian12", pins.read_text()))
+    data = inventory.parent / "common/dataproc_images.yml"
+    ends = f'"2.3": {{supported_until: "2020-03-31", creatable_until: "{creatable_until}"}}'
+    data.write_text(re.sub(r'"2\.3": \{.*\}', ends, data.read_text()))
+    playbook = tmp_path / "check.yml"
+    playbook.write_text(CHECK)
+    run = ansible("ansible-playbook", "-i", str(inventory), "-e", f"result={tmp_path / 'facts.json'}", str(playbook))
+    assert run.returncode == returncode, run.stdout + run.stderr
+    assert expected in " ".join((run.stdout + run.stderr).split())
 
 
 @pytest.mark.parametrize(
@@ -168,3 +205,29 @@ def test_terraform_file_that_is_not_json_stops_the_run(inventory: Path) -> None:
     run = ansible("ansible-inventory", "-i", str(inventory), "--host", "localhost")
     assert run.returncode != 0
     assert "expected the JSON that `terraform output -json` prints" in " ".join(run.stderr.split())
+
+
+# (pins.yml, what the one message says behind the file's name)
+NO_PINS = [
+    ("---\nplatform_pins:\n<<<<<<< HEAD\n  node_bundle: null\n=======\n", ":4: (file): expected YAML: "),
+    (
+        "platform_pins:\n  dataproc_image: 2.3.10-debian12\n  environment: null\n"
+        "  init_actions: {node-bundle.sh: abc}\n  node_bundle: null\nplatform_pin_record: null\n",
+        ":4: platform_pins.init_actions.node-bundle.sh: 'abc': expected a SHA-256: ",
+    ),
+    ("platform_pins: nonsense\nplatform_pin_record: null\n", ":1: platform_pins: 'nonsense': expected a mapping"),
+]
+
+
+@pytest.mark.parametrize(("content", "expected"), NO_PINS, ids=[expected for _content, expected in NO_PINS])
+def test_nonsense_in_the_file_of_pins_is_one_error_with_file_and_line(
+    inventory: Path, tmp_path: Path, content: str, expected: str
+) -> None:
+    pins, playbook = inventory / "group_vars/all/pins.yml", tmp_path / "check.yml"
+    pins.write_text(content)
+    playbook.write_text(CHECK)
+    run = ansible("ansible-playbook", "-i", str(inventory), str(playbook))
+    assert run.returncode != 0
+    told = set(re.findall(rf"{re.escape(str(pins))}(.*)", run.stdout + run.stderr))
+    assert len(told) == 1, run.stdout + run.stderr
+    assert told.pop().startswith(expected)

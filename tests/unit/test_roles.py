@@ -52,3 +52,10 @@ def test_placeholders_of_the_role_are_those_preflight_knows() -> None:
     """What preflight accepts in arguments of workloads is what the role replaces, with the fact it is said to be."""
     defaults = load(REPOSITORY / "roles/cluster_templates/defaults/main.yml")["cluster_templates_placeholders"]
     assert defaults == {name: "{{ " + ".".join(path) + " }}" for name, path in PLACEHOLDERS.items()}
+
+
+def test_the_script_that_gives_nodes_the_environment_has_one_name() -> None:
+    """The role dask_environment asks whether this very script is pinned."""
+    actions = load(REPOSITORY / "roles/cluster_templates/defaults/main.yml")["cluster_templates_init_actions"]
+    named = load(REPOSITORY / "roles/dask_environment/vars/main.yml")["_dask_environment_script"]
+    assert named in [action["script"] for action in actions]

@@ -58,8 +58,7 @@ def main(arguments: list[str]) -> int:
     due = time.monotonic() + random.uniform(0, min(settings.interval, 10))  # noqa: S311
     while not stopping.wait(max(0.0, due - time.monotonic())):
         # From start to start, and never sooner: Google takes a point of a series every so many seconds at most.
-        due = time.monotonic() + settings.interval
-        agent.round()
+        due = agent.round() + settings.interval
     endpoint.shutdown()
     endpoint.server_close()
     log.say("told to stop")

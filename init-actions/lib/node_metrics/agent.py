@@ -92,15 +92,19 @@ class Agent:
         self._status = 0
         self.text = ""
 
-    def round(self) -> None:
-        """Do one round; its points are of its beginning, however long the answers take."""
+    def round(self) -> float:
+        """Do one round; its points are of its beginning, however long answers take. Return that in monotonic time."""
+        now = time.time()
+        # Read second: held up between the two, the next round begins later, and never too soon after these points.
+        begun = time.monotonic()
         try:
-            self._round(time.time())
+            self._round(now)
         except Exception as problem:
             # Much of what is read was made by users' code: whatever it leads to, the next round may be without it.
             self._log.problem("round", type(problem).__name__, f"a round ended early: {problem!r}")
         else:
             self._log.fine("round", "rounds end in good order again")
+        return begun
 
     def _round(self, now: float) -> None:
         machine = self._who_am_i()

@@ -8,6 +8,7 @@ import socket
 import threading
 import tracemalloc
 from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -194,7 +195,7 @@ def test_the_agent_sends_counters_that_fell_with_their_new_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock, values = iter([1000.0, 1060.0]), iter([7.0, 2.0])
-    monkeypatch.setattr(agents, "time", SimpleNamespace(time=lambda: next(clock)))
+    monkeypatch.setattr(agents, "time", SimpleNamespace(time=lambda: next(clock), monotonic=lambda: 0.0))
     monkeypatch.setattr(
         scraping, "read_targets", lambda _targets: [Reading(figures.COMPUTED, next(values), LABELS, 500.0)]
     )
@@ -301,6 +302,27 @@ def test_only_a_request_that_was_taken_says_that_points_are_taken_again(tmp_path
     ]
     agent.round()
     assert lines[2:] == ["Cloud Monitoring takes points again, after 2 failures"]
+
+
+def test_a_round_that_is_held_up_at_its_beginning_is_not_followed_by_one_too_soon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, held_up = [1000.0], 0.3
+
+    def read() -> float:
+        now = clock[0]
+        clock[0] += held_up
+        return now
+
+    monkeypatch.setattr(agents, "time", SimpleNamespace(time=read, monotonic=read))
+    monitoring = Monitoring()
+    agent = an_agent([], monitoring, tmp_path, MANY[:1])
+    begun = agent.round()
+    # Awake in the very moment when the next one is due, and at once.
+    clock[0], held_up = begun + 5, 0.0
+    agent.round()
+    ends = [datetime.fromisoformat(series["points"][0]["interval"]["endTime"]) for (series,) in monitoring.series]
+    assert ends[1] - ends[0] >= timedelta(seconds=5)
 
 
 def test_what_nobody_thought_of_is_a_line_and_the_next_round_is_as_any_other(tmp_path: Path) -> None:

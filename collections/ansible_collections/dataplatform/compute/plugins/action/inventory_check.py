@@ -8,10 +8,16 @@ from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
 from ansible_collections.dataplatform.compute.plugins.module_utils.errors import ComputeError
-from ansible_collections.dataplatform.compute.plugins.module_utils.inventory_rules import check_inventory
+from ansible_collections.dataplatform.compute.plugins.module_utils.inventory_rules import (
+    check_inventory,
+    inventory_warnings,
+)
 from ansible_collections.dataplatform.compute.plugins.module_utils.inventory_schema import FACTS
 from ansible_collections.dataplatform.compute.plugins.module_utils.inventory_source import read_source
+
+display = Display()
 
 
 class ActionModule(ActionBase):
@@ -35,6 +41,8 @@ class ActionModule(ActionBase):
         try:
             source = read_source(options["inventory_directory"])
             findings = check_inventory(facts, source, options["jobs_directory"], unresolved)
+            for warning in inventory_warnings(facts, source):
+                display.warning(str(warning))
         except ComputeError as error:
             return {**result, "failed": True, **error.to_result()}
         result.update(changed=False)

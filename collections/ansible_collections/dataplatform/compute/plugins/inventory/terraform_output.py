@@ -20,7 +20,8 @@ notes:
     C(dns_zone) (C(platform_network.dns_zone)), C(dataproc_service_account_email) (C(platform_service_account)),
     C(dataproc_kms_key_id) (C(platform_kms_key)), C(artifacts_bucket), C(data_bucket), C(staging_bucket) and
     C(temp_bucket) (C(platform_buckets)), and C(subnetworks), a list of objects with name, cidr and purpose
-    (C(platform_network.subnetworks))."
+    (C(platform_network.subnetworks)). A stack that makes an Airflow environment, too, has C(composer_environment_name),
+    C(composer_location) and C(composer_service_account_email) (C(platform_composer)); these may be missing."
   - Enable it in C(ansible.cfg) before C(ansible.builtin.yaml), and keep C(.json) out of C(yaml_valid_extensions) there.
 options: {}
 author:

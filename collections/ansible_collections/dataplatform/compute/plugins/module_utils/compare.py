@@ -17,6 +17,7 @@ from typing import Any
 
 from ansible_collections.dataplatform.compute.plugins.module_utils.kinds.base import Kind, Path, dotted_path
 from ansible_collections.dataplatform.compute.plugins.module_utils.schema import show_path
+from ansible_collections.dataplatform.compute.plugins.module_utils.secret_looking import sides_without_secrets
 
 
 class _Absent:
@@ -41,7 +42,10 @@ class FieldChange:
     after: Any
 
     def __str__(self) -> str:
-        return f"{show_path(self.path)}: {_short(self.before)} -> {_short(self.after)}"
+        name = next((part for part in reversed(self.path) if isinstance(part, str)), "")
+        before, after = (None if side is ABSENT else side for side in (self.before, self.after))
+        before, after = sides_without_secrets(before, after, name)
+        return f"{show_path(self.path)}: {_short(before)} -> {_short(after)}"
 
 
 @dataclass(frozen=True)
@@ -207,7 +211,7 @@ def _pruned(value: Any) -> Any:
 
 
 def _short(value: Any) -> str:
-    if value is ABSENT:
+    if value is None:
         return "(absent)"
     text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
     return text if len(text) <= 80 else f"{text[:77]}..."

@@ -40,6 +40,11 @@ class DataprocApi:
         except NotFoundError:
             return None
 
+    def list_jobs(self, labels: Mapping[str, str]) -> list[JobBody]:
+        """All jobs of the region that carry these labels, whose values are ones that labels can hold."""
+        url = f"{_DATAPROC}/{self.parent}/jobs"
+        return list(self._client.pages(url, "jobs", params={"filter": _labelled(labels)}, retry=self._retry))
+
     def submit_job(self, job: Mapping[str, Any], request_id: str) -> JobBody:
         """Submit a job; a second submission with the same request id answers the first job."""
         body = {"job": dict(job), "requestId": request_id}
@@ -88,12 +93,44 @@ class DataprocApi:
         except NotFoundError:
             return None
 
-    def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        return self._client.request(method, f"{_DATAPROC}/{path}", json=body, retry=self._retry)
+    def list_clusters(self, labels: Mapping[str, str]) -> list[dict[str, Any]]:
+        """All clusters of the region that carry these labels, whose values are ones that labels can hold."""
+        url = f"{_DATAPROC}/{self.parent}/clusters"
+        return list(self._client.pages(url, "clusters", params={"filter": _labelled(labels)}, retry=self._retry))
+
+    def create_cluster(self, cluster: Mapping[str, Any], request_id: str) -> dict[str, Any]:
+        """Start to create a cluster; its operation. The same request id again answers the first operation."""
+        body = {**cluster, "projectId": self.project}
+        return self._call("POST", f"{self.parent}/clusters", body, {"requestId": request_id})
+
+    def resize_cluster(self, cluster: str, workers: int, graceful_seconds: int, request_id: str) -> dict[str, Any]:
+        """Start to change the number of primary workers; its operation. Nodes that leave may end their work first."""
+        params = {
+            "updateMask": "config.worker_config.num_instances",
+            "gracefulDecommissionTimeout": f"{graceful_seconds}s",
+            "requestId": request_id,
+        }
+        body = {"config": {"workerConfig": {"numInstances": workers}}}
+        return self._call("PATCH", f"{self.parent}/clusters/{_segment(cluster)}", body, params)
+
+    def delete_cluster(self, cluster: str, cluster_uuid: str, request_id: str) -> dict[str, Any]:
+        """Start to delete exactly this cluster; its operation. Raises NotFoundError, also when it is another by now."""
+        params = {"clusterUuid": cluster_uuid, "requestId": request_id}
+        return self._call("DELETE", f"{self.parent}/clusters/{_segment(cluster)}", params=params)
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        params: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
+        query = dict(params) if params else None
+        return self._client.request(method, f"{_DATAPROC}/{path}", params=query, json=body, retry=self._retry)
 
 
 class StorageObjects:
-    """Objects of Cloud Storage, as far as a driver's output needs them."""
+    """Objects of Cloud Storage, as far as a driver's output and what a job leaves behind need them."""
 
     def __init__(self, client: GoogleClient, retry: RetryPolicy | None = None) -> None:
         self._client = client
@@ -109,6 +146,16 @@ class StorageObjects:
         except NotFoundError:
             return
 
+    def generation(self, bucket: str, name: str) -> str:
+        """The number that changes with each content of an object; empty while there is no object."""
+        url = f"{_STORAGE}/b/{_segment(bucket)}/o/{_segment(name)}"
+        try:
+            return str(
+                self._client.request("GET", url, params={"fields": "generation"}, retry=self._retry)["generation"]
+            )
+        except NotFoundError:
+            return ""
+
     def read_range(self, bucket: str, name: str, start: int, end: int) -> bytes:
         """The bytes from start up to, not including, end; nothing when the object has gone or has shrunk."""
         url = f"{_STORAGE}/b/{_segment(bucket)}/o/{_segment(name)}"
@@ -123,6 +170,10 @@ class StorageObjects:
             raise
         # A server that ignores the range sends the object from its first byte, with 200 instead of 206.
         return response.content if response.status_code == 206 else response.content[start:end]
+
+
+def _labelled(labels: Mapping[str, str]) -> str:
+    return " AND ".join(f"labels.{name} = {value}" for name, value in sorted(labels.items()))
 
 
 def _segment(text: str) -> str:

@@ -16,6 +16,12 @@ from ansible_collections.dataplatform.compute.plugins.module_utils.client import
     add_common_arguments,
     client_from_params,
 )
+from ansible_collections.dataplatform.compute.plugins.module_utils.composer_api import (
+    PASSING_STATES,
+    RUNNING,
+    ComposerApi,
+    EnvironmentNotFoundError,
+)
 from ansible_collections.dataplatform.compute.plugins.module_utils.errors import ComputeError, innermost_message
 from ansible_collections.dataplatform.compute.plugins.module_utils.libraries import MISSING, requests
 from ansible_collections.dataplatform.compute.plugins.module_utils.principal import USERINFO_URL
@@ -80,6 +86,9 @@ def all_checks(params: dict[str, Any]) -> Iterator[Check]:
         if token.ok:
             yield check_services(client, params["project"], params["services"])
             yield check_permissions(client, params["project"], params["permissions"])
+            if params["composer_environment"]:
+                api = ComposerApi(client, params["project"], params["composer_location"])
+                yield check_airflow(api, params["composer_environment"], created_here=params["composer_created_here"])
     finally:
         client.close()
 
@@ -170,6 +179,21 @@ def check_permissions(client: GoogleClient, project: str, permissions: list[str]
     return _check_missing("permissions", missing, f"{len(permissions)} granted on {project}", "not granted", step)
 
 
+def check_airflow(api: ComposerApi, environment: str, *, created_here: bool) -> Check:
+    """The Airflow environment runs; a state that passes, and one that a run creates, is only noted."""
+    name = f"Airflow {environment}"
+    try:
+        state = str(api.get_environment(environment).get("state", "unknown"))
+    except EnvironmentNotFoundError as error:
+        step = "site.yml creates it" if created_here else "apply its Terraform stack, or correct platform_composer"
+        return Check(name, False, str(error), step, required=not created_here)
+    except ComputeError as error:
+        return Check(name, False, str(error), "the account needs composer.environments.get")
+    passing = state in PASSING_STATES
+    step = "nothing: plays wait for it" if passing else "look at it: gcloud composer environments describe"
+    return Check(name, state == RUNNING, f"its state is {state}", step, required=not passing)
+
+
 def _check_missing(name: str, find: Callable[[], list[str]], fine: str, bad: str, step: str) -> Check:
     try:
         missing = find()
@@ -191,6 +215,9 @@ DEFINITION = TaskDefinition(
             "hosts": {"type": "list", "elements": "str", "required": True},
             "services": {"type": "list", "elements": "str", "required": True},
             "permissions": {"type": "list", "elements": "str", "required": True},
+            "composer_environment": {"type": "str", "default": ""},
+            "composer_location": {"type": "str", "default": ""},
+            "composer_created_here": {"type": "bool", "default": False},
         }
     ),
     run=run,

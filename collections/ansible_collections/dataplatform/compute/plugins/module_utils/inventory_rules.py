@@ -11,10 +11,20 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.dataplatform.compute.plugins.module_utils import (
+    inventory_rules_composer as composer,
+)
+from ansible_collections.dataplatform.compute.plugins.module_utils import (
+    inventory_rules_images as images,
+)
+from ansible_collections.dataplatform.compute.plugins.module_utils import (
+    inventory_rules_patching as patching,
+)
 from ansible_collections.dataplatform.compute.plugins.module_utils import (
     inventory_rules_principals as principals,
 )
@@ -36,6 +46,7 @@ from ansible_collections.dataplatform.compute.plugins.module_utils.inventory_sou
     KeyPath,
     Source,
 )
+from ansible_collections.dataplatform.compute.plugins.module_utils.pins import check_record
 from ansible_collections.dataplatform.compute.plugins.module_utils.shared_directories import check_shared_directories
 
 _OWN_PREFIXES = ("gcp_", "platform_")
@@ -51,6 +62,11 @@ _RULES: tuple[tuple[Rule, tuple[str, ...]], ...] = (
     (topology.check_zones, ("platform_cluster_templates", "gcp_region")),
     (topology.check_buckets_differ, ("platform_buckets",)),
     (principals.check_ticket_has_an_owner, ("platform_kerberos", "platform_job_account")),
+    (check_record, ("platform_pin_record",)),
+    (patching.check_window, ("platform_patching",)),
+    (images.check_days, ("platform_dataproc_images",)),
+    (composer.check_composer_image, ("platform_composer",)),
+    (composer.check_composer_names, ("platform_composer",)),
     (check_shared_directories, ("platform_nfs", "platform_accounts")),
     (sizes.check_nodes, ("platform_sizes",)),
     (sizes.check_worker_fits_nodes, ("platform_sizes",)),
@@ -84,11 +100,13 @@ def check_inventory(
     source: Source,
     jobs_directory: str | Path | None = None,
     unresolved: dict[str, str] | None = None,
+    today: date | None = None,
 ) -> list[Finding]:
     """Return every finding, in the order of the files they point to.
 
     ``facts``: the values Ansible would use, templates resolved; ``unresolved``: facts that could not be resolved, with
-    the reason; ``jobs_directory``: where the workloads' scripts must exist (None: not looked at).
+    the reason; ``jobs_directory``: where the workloads' scripts must exist (None: not looked at); ``today``: the day on
+    which images have to make clusters (None: the day it is).
     """
     unresolved = unresolved or {}
     located = [
@@ -102,6 +120,9 @@ def check_inventory(
     for rule, needed in _RULES:
         if all(fact in usable for fact in needed):
             located += rule(*(usable[fact] for fact in needed))
+    if "platform_patching" in usable:
+        located += patching.check_environment_before(usable["platform_patching"], Path(source.directory))
+        located += patching.check_owner(usable["platform_patching"], _entries(facts, "platform_users"))
     if "platform_sizes" in usable:
         names["platform_sizes.nodes"] = list(usable["platform_sizes"]["nodes"])
     for fact, field, target in _REFERENCES:
@@ -111,13 +132,40 @@ def check_inventory(
     located += queues.check_queues_name_somebody(priorities)
     located += queues.check_users_have_a_queue(users, _entries(facts, "platform_teams"), priorities)
     located += queues.check_workload_rights(_entries(facts, "platform_workloads"), priorities, users)
+    located += references.check_workload_teams(
+        _entries(facts, "platform_workloads"), users, _entries(facts, "platform_teams")
+    )
     located += references.check_placeholders(_entries(facts, "platform_workloads"))
     located += references.check_schedules(_entries(facts, "platform_workloads"))
+    if isinstance(facts.get("platform_composer"), dict):
+        located += composer.check_composer_holds_no_secret(facts["platform_composer"])
+    if images.IMAGES_FACT in usable:
+        # A pin that is none has been reported.
+        pinned = images.pinned_images({**facts, "platform_pins": usable.get("platform_pins")})
+        located += images.check_images_make_clusters(pinned, usable[images.IMAGES_FACT], today or _today())
     if jobs_directory is not None:
         located += references.check_scripts_exist(_entries(facts, "platform_workloads"), Path(jobs_directory))
+    return _in_order(source, located, source.duplicates)
+
+
+def inventory_warnings(facts: dict[str, Any], source: Source, today: date | None = None) -> list[Finding]:
+    """Return what is not wrong yet, in the order of the files it points to; parameters as of check_inventory."""
+    fact = images.IMAGES_FACT
+    if fact not in facts or next(schema_findings({fact: facts[fact]}, {fact: FACTS[fact]}), None):
+        return []
+    return _in_order(source, images.warn_of_ends(images.pinned_images(facts), facts[fact], today or _today()))
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
+
+
+def _in_order(
+    source: Source, located: Iterable[tuple[KeyPath, Finding]], others: Iterable[Finding] = ()
+) -> list[Finding]:
+    """Findings with their places in files, each once, in the order of these."""
     findings = [source.locate(path, finding) for path, finding in located]
-    unique = dict.fromkeys([*source.duplicates, *findings])
-    return sorted(unique, key=lambda finding: (finding.file, finding.line, finding.key))
+    return sorted(dict.fromkeys([*others, *findings]), key=lambda finding: (finding.file, finding.line, finding.key))
 
 
 def _usable_facts(

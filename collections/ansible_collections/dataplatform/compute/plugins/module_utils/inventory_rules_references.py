@@ -50,6 +50,18 @@ def check_names_exist(
                 yield place, Finding(format_key(place), repr(item), expected, closest_match(item, names))
 
 
+def check_workload_teams(workloads: dict[str, Any], users: dict[str, Any], teams: dict[str, Any]) -> Located:
+    """A workload belongs to its owner's team, which its DAG is released with and which pays for it."""
+    for name, workload in workloads.items():
+        team, owner = workload.get("team"), workload.get("owner")
+        if team not in teams or owner not in users:
+            continue
+        expected = users[owner].get("team")
+        if expected in teams and team != expected:
+            path: KeyPath = ("platform_workloads", name, "team")
+            yield path, Finding(format_key(path), repr(team), f"expected the team of {owner}: {expected}")
+
+
 def check_scripts_exist(workloads: dict[str, Any], jobs_directory: Path) -> Located:
     """Every workload's script is a file under the jobs directory, and stays inside it."""
     known: list[str] = []

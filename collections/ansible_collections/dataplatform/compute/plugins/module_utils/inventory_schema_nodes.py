@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, Data Platform Compute contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The facts about what is around a cluster's nodes: file systems, the realm, accounts, environment, metrics."""
+"""The facts about what is around a cluster's nodes: file systems, the realm, accounts, metrics."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ _KDC = text(
 )
 _DOMAIN = text(r"^[a-z0-9-]+(\.[a-z0-9-]+)+$", "expected a domain such as corp.internal")
 _ACCOUNT = text(r"^[a-z_][a-z0-9_-]{0,31}$", "expected the name of an account on the nodes")
-_SHA256 = text(r"^[0-9a-f]{64}$", "expected a SHA-256: 64 of 0-9 and a-f")
 _NUMBER = {"type": "integer", "minimum": 1, "maximum": 60000, "x-expected": "expected a number from 1 to 60000"}
 # Cloud Monitoring takes a point of a series every five seconds at most.
 _INTERVAL = {"type": "integer", "minimum": 5, "maximum": 3600, "x-expected": "expected seconds, 5 to 3600"}
@@ -67,7 +66,4 @@ NODE_FACTS: dict[str, dict[str, Any]] = {
         )
     ),
     "platform_metrics": or_null(mapping({"interval": _INTERVAL, "groups": _METRIC_GROUPS})),
-    "platform_environment_pin": or_null(
-        mapping({"lock_sha256": _SHA256, "squashfs_sha256": _SHA256, "archive_sha256": _SHA256})
-    ),
 }

@@ -20,6 +20,9 @@ except ImportError:  # always there with Ansible; absent only where a plugin is 
 
 KeyPath = tuple["str | int", ...]
 
+# What a finding about a whole file says in place of a key.
+WHOLE_FILE = "(file)"
+
 
 @dataclasses.dataclass(frozen=True, order=True)
 class Finding:
@@ -52,6 +55,11 @@ class Source:
     duplicates: list[Finding]
     directory: str
 
+    @property
+    def unreadable(self) -> tuple[Finding, ...]:
+        """Files that are not YAML."""
+        return tuple(finding for finding in self.duplicates if finding.key == WHOLE_FILE)
+
     def variables(self) -> list[str]:
         """Names of all variables written in the files."""
         return [str(path[0]) for path in self.positions if len(path) == 1]
@@ -76,22 +84,14 @@ def format_key(path: KeyPath) -> str:
 def read_source(directory: str | Path) -> Source:
     """Compose all YAML files below ``group_vars`` and ``host_vars`` of an inventory directory.
 
-    A file that is not YAML becomes a finding too: Ansible itself stops at the first such file.
+    A file that is not YAML becomes a finding too.
     """
     root = Path(directory)
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     source = Source(positions={}, duplicates=[], directory=display_path(root))
     written_in: dict[str, tuple[Path, int]] = {}
     for file in _variable_files(root):
         name = display_path(file)
-        try:
-            node = yaml.compose(file.read_text(encoding="utf-8"), Loader=loader)
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            mark = getattr(error, "problem_mark", None)
-            line = mark.line + 1 if mark else 1
-            problem = getattr(error, "problem", None) or str(error)
-            source.duplicates.append(Finding("(file)", "", f"expected YAML: {problem}", file=name, line=line))
-            continue
+        node = _compose(file, name, source)
         if not isinstance(node, yaml.MappingNode):
             continue
         for key_node, _value in node.value:
@@ -106,6 +106,19 @@ def read_source(directory: str | Path) -> Source:
     return source
 
 
+def read_file_source(file: Path) -> Source:
+    """Compose one file of variables; one that is not YAML, or no mapping, becomes a finding. Raises OSError."""
+    source = Source(positions={}, duplicates=[], directory=display_path(file))
+    node = _compose(file, source.directory, source)
+    if isinstance(node, yaml.MappingNode):
+        _collect(node, (), source.directory, source)
+    elif not source.duplicates:
+        source.duplicates.append(
+            Finding(WHOLE_FILE, "", "expected a mapping of variables", file=source.directory, line=1)
+        )
+    return source
+
+
 def display_path(path: Path) -> str:
     """The real path of a file, relative to the working directory where that is shorter."""
     resolved = path.resolve()
@@ -113,6 +126,17 @@ def display_path(path: Path) -> str:
         return str(resolved.relative_to(Path.cwd()))
     except ValueError:
         return str(resolved)
+
+
+def _compose(file: Path, name: str, source: Source) -> yaml.Node | None:
+    try:
+        return yaml.compose(file.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = mark.line + 1 if mark else 1
+        problem = getattr(error, "problem", None) or str(error)
+        source.duplicates.append(Finding(WHOLE_FILE, "", f"expected YAML: {problem}", file=name, line=line))
+        return None
 
 
 def _variable_files(root: Path) -> Iterator[Path]:

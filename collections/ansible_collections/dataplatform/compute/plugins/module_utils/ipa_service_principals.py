@@ -75,7 +75,8 @@ class Plan:
 
     def result(self) -> dict[str, Any]:
         """What the task returns of it."""
-        return {"principal": self.principal, "action": self.action, "has_keytab": self.has_keytab}
+        diff = {"before": self.before, "after": self.after} if self.action != "none" else {}
+        return {"principal": self.principal, "action": self.action, "has_keytab": self.has_keytab, "diff": diff}
 
 
 def plan(principal: str, wanted: dict[str, Any], live: dict[str, Any] | None, state: str) -> Plan:
@@ -185,7 +186,7 @@ def _result(plans: list[Plan], with_diff: bool) -> dict[str, Any]:
     }
     if with_diff:
         result["diff"] = [
-            {"before_header": one.principal, "after_header": one.principal, "before": one.before, "after": one.after}
+            {"before_header": one.principal, "after_header": one.principal, **one.result()["diff"]}
             for one in plans
             if one.action != "none"
         ]

@@ -111,6 +111,27 @@ def total_usage(usages: Iterable[Mapping[str, int]]) -> dict[str, int]:
     return total
 
 
+def job_arguments(job: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """What the job's driver was told, and what stands behind the first ``--``: its script's own arguments."""
+    for name, body in job.items():
+        if name.endswith("Job") and isinstance(body, Mapping):
+            arguments = list(body.get("args") or [])
+            end = arguments.index("--") if "--" in arguments else len(arguments)
+            return arguments[:end], arguments[end + 1 :]
+    return [], []
+
+
+def option_value(arguments: Sequence[str], option: str) -> str:
+    """The value of the first option of that name, ``--option value`` or ``--option=value``; empty when not given."""
+    remaining = iter(arguments)
+    for argument in remaining:
+        if argument == option:
+            return next(remaining, "")
+        if argument.startswith(f"{option}="):
+            return argument.partition("=")[2]
+    return ""
+
+
 def progress_lines(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> list[str]:
     """What a person following the job should read, given its JSON at the last look and now."""
     lines = []

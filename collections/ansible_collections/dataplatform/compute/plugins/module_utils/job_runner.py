@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible_collections.dataplatform.compute.plugins.module_utils.dataproc_api import DataprocApi
@@ -43,7 +43,7 @@ from ansible_collections.dataplatform.compute.plugins.module_utils.run_errors im
 
 
 class JobRunner:
-    """One task of ``dataproc_job``."""
+    """One task of ``dataproc_job``. ``companion`` is called with the job at every look while it is followed."""
 
     def __init__(
         self,
@@ -52,12 +52,15 @@ class JobRunner:
         progress: Progress,
         interruption: Interruption,
         limits: FollowLimits,
+        *,
+        companion: Callable[[Mapping[str, Any]], None] | None = None,
     ) -> None:
         self._api = api
         self._objects = objects
         self._progress = progress
         self._interruption = interruption
         self._limits = limits
+        self._companion = companion
 
     def run(self, params: Mapping[str, Any], *, check_mode: bool = False) -> dict[str, Any]:
         """Bring the job into the wanted state; what the task returns.
@@ -154,6 +157,8 @@ class JobRunner:
                 news = self._tell(seen, job)
                 news = output.poll(job) or news
                 seen = job
+                if self._companion is not None:
+                    self._companion(job)
                 if is_terminal(job):
                     break
                 if self._interruption.requested:

@@ -21,6 +21,7 @@ from ansible_collections.dataplatform.compute.plugins.module_utils.ownership imp
     with_labels,
 )
 from ansible_collections.dataplatform.compute.plugins.module_utils.schema import show_path
+from ansible_collections.dataplatform.compute.plugins.module_utils.secret_looking import sides_without_secrets
 
 # States a live resource may be in, for kinds that have states.
 DELETING, ERROR = "DELETING", "ERROR"
@@ -58,13 +59,14 @@ class PlannedItem:
         return self.action != NONE
 
     def diff(self) -> dict[str, Any]:
-        """Return the two sides of this item for ``--diff``."""
+        """Return the two sides of this item for ``--diff``, without what looks like a secret."""
         header = f"{self.kind.name} {self.id}"
+        before, after = sides_without_secrets(self.before, self.after)
         return {
             "before_header": f"{header} ({'absent' if self.live is None else 'live'})",
             "after_header": f"{header} ({self.action})",
-            "before": self.before,
-            "after": self.after,
+            "before": before,
+            "after": after,
         }
 
 

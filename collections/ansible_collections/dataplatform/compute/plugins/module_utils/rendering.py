@@ -54,7 +54,7 @@ def cluster_configs(
     """
     actions = [
         {
-            "executableFile": _uri(
+            "executableFile": artifact_uri(
                 f"init-actions/{action['script']}", artifact_uris or {}, "cluster_templates_init_actions"
             ),
             "executionTimeout": action.get("timeout", "300s"),
@@ -137,14 +137,7 @@ def workflow_templates(
     for name in sorted(workloads):
         workload = workloads[name]
         template, placement = workload["template"], workload["placement"]
-        run_labels = {
-            **labels,
-            "cost-center": teams[workload["team"]]["cost_center"],
-            "owner": workload["owner"],
-            "team": workload["team"],
-            "workload": name,
-            "priority": workload["priority"],
-        }
+        run_labels = workload_labels(name, workload, teams=teams, labels=labels)
         if placement == "own":
             managed = {
                 "clusterName": name,
@@ -155,24 +148,13 @@ def workflow_templates(
         else:
             shared = {key: labels[key] for key in ("managed-by", "environment") if key in labels}
             where = {"clusterSelector": {"clusterLabels": cluster_labels(template, placement, shared)}}
-        job = {
-            "mainPythonFileUri": _uri(DRIVER, artifact_uris, "artifacts_sources.jobs"),
-            "pythonFileUris": [_uri(PACKAGE, artifact_uris, "artifacts_sources.jobs")],
-            "args": launcher_arguments(
-                name,
-                workload,
-                script_uri=_uri(f"jobs/{workload['script']}", artifact_uris, f"platform_workloads.{name}.script"),
-                script_arguments=[fill(argument, placeholders or {}) for argument in workload.get("arguments", [])],
-                settings=launcher,
-            ),
-            "properties": {"spark.yarn.queue": f"root.{workload['priority']}"},
-        }
+        job = workload_job(name, workload, artifact_uris=artifact_uris, launcher=launcher, placeholders=placeholders)
         bodies.append(
             {
                 "id": name,
                 "labels": run_labels,
                 "placement": where,
-                "jobs": [{"stepId": "run", "labels": run_labels, "pysparkJob": job}],
+                "jobs": [{"stepId": "run", "labels": run_labels, **job}],
                 "dagTimeout": f"{workflow_seconds(workload)}s",
                 "encryptionConfig": {"kmsKey": kms_key},
             }
@@ -180,7 +162,46 @@ def workflow_templates(
     return bodies
 
 
-def _uri(name: str, artifact_uris: Mapping[str, str], key: str) -> str:
+def workload_labels(
+    name: str, workload: Mapping[str, Any], *, teams: Mapping[str, Any], labels: Mapping[str, str]
+) -> dict[str, str]:
+    """Labels of every run of a workload: ours, and what its cost is accounted by."""
+    return {
+        **labels,
+        "cost-center": teams[workload["team"]]["cost_center"],
+        "owner": workload["owner"],
+        "team": workload["team"],
+        "workload": name,
+        "priority": workload["priority"],
+    }
+
+
+def workload_job(
+    name: str,
+    workload: Mapping[str, Any],
+    *,
+    artifact_uris: Mapping[str, str],
+    launcher: Mapping[str, Any],
+    placeholders: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """Return the job of a workload as Dataproc takes it, the same in a workflow and in a DAG."""
+    job = {
+        "mainPythonFileUri": artifact_uri(DRIVER, artifact_uris, "artifacts_sources.jobs"),
+        "pythonFileUris": [artifact_uri(PACKAGE, artifact_uris, "artifacts_sources.jobs")],
+        "args": launcher_arguments(
+            name,
+            workload,
+            script_uri=artifact_uri(f"jobs/{workload['script']}", artifact_uris, f"platform_workloads.{name}.script"),
+            script_arguments=[fill(argument, placeholders or {}) for argument in workload.get("arguments", [])],
+            settings=launcher,
+        ),
+        "properties": {"spark.yarn.queue": f"root.{workload['priority']}"},
+    }
+    return {"pysparkJob": job}
+
+
+def artifact_uri(name: str, artifact_uris: Mapping[str, str], key: str) -> str:
+    """The address of an artefact. Raises ValidationError with the near miss; ``key`` says who asks for it."""
     if name not in artifact_uris:
         suggestion = closest_match(name, artifact_uris)
         near = f"; did you mean {suggestion!r}?" if suggestion else ""

@@ -8,7 +8,11 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
-from ansible_collections.dataplatform.compute.plugins.module_utils.job_report import state_times
+from ansible_collections.dataplatform.compute.plugins.module_utils.job_report import (
+    job_arguments,
+    option_value,
+    state_times,
+)
 
 COST_LABELS = ("cost-center", "team", "owner", "workload", "environment", "priority")
 """Labels by which the cost of a run is told apart, in the order they are shown."""
@@ -86,25 +90,14 @@ def yarn_queue(job: Mapping[str, Any]) -> str:
 
 def output_location(job: Mapping[str, Any]) -> str:
     """Where the job was told to write, if one of its arguments is ``--output``."""
-    return _option(job, "--output")
+    own, script = job_arguments(job)
+    return option_value([*own, *script], "--output")
 
 
 def run_record_location(job: Mapping[str, Any], job_id: str) -> str:
     """Where the driver leaves the run record (workers, tasks, cost) and, beside it, Dask's performance report."""
-    directory = _option(job, "--run-directory")
+    directory = option_value(job_arguments(job)[0], "--run-directory")
     return f"{directory}/{job_id}/" if directory else ""
-
-
-def _option(job: Mapping[str, Any], option: str) -> str:
-    for name, body in job.items():
-        if name.endswith("Job") and isinstance(body, Mapping):
-            arguments = iter(body.get("args") or [])
-            for argument in arguments:
-                if argument == option:
-                    return next(arguments, "")
-                if argument.startswith(f"{option}="):
-                    return argument.partition("=")[2]
-    return ""
 
 
 def _fact(name: str, value: str) -> str:

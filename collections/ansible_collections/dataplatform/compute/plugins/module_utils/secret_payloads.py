@@ -19,12 +19,12 @@ from ansible_collections.dataplatform.compute.plugins.module_utils.keytab import
     parse_keytab,
     serves_as,
 )
+from ansible_collections.dataplatform.compute.plugins.module_utils.secret_looking import HIDDEN
 
 LARGEST_PAYLOAD = 64 * 1024
 ID_PATTERN = re.compile(r"^[A-Za-z0-9_-]{1,255}$")
 ID_EXPECTATION = "1 to 255 letters, digits, '_' and '-'"
 BYTES, KEYTAB = "bytes", "keytab"
-HIDDEN = "(not shown)"
 
 
 @dataclass(frozen=True)

@@ -30,3 +30,11 @@ def write_to_terminal(line: str) -> None:
     if _terminal is not None:
         with contextlib.suppress(OSError):
             os.write(_terminal, f"{line}\n".encode(errors="replace"))
+
+
+def terminal_width(otherwise: int) -> int:
+    """How many characters a line of the person's terminal holds; ``otherwise`` where there is no terminal."""
+    try:
+        return os.get_terminal_size(_STANDARD_ERROR_DESCRIPTOR if _terminal is None else _terminal).columns or otherwise
+    except OSError:
+        return otherwise

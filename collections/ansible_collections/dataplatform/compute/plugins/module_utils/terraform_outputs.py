@@ -23,7 +23,12 @@ OUTPUTS: dict[str, tuple[tuple[str, ...], type]] = {
     "data_bucket": (("platform_buckets", "data"), str),
     "staging_bucket": (("platform_buckets", "staging"), str),
     "temp_bucket": (("platform_buckets", "temp"), str),
+    "composer_environment_name": (("platform_composer", "environment"), str),
+    "composer_location": (("platform_composer", "location"), str),
+    "composer_service_account_email": (("platform_composer", "service_account"), str),
 }
+# A stack may come without an Airflow environment.
+OPTIONAL_OUTPUTS = frozenset(name for name in OUTPUTS if name.startswith("composer_"))
 
 _TYPE_NAMES = {str: "a string", list: "a list"}
 
@@ -50,6 +55,8 @@ def facts_from_outputs(text: str) -> dict[tuple[str, ...], Any]:
     problems: list[str] = []
     facts: dict[tuple[str, ...], Any] = {}
     for name, (path, kind) in OUTPUTS.items():
+        if name not in outputs and name in OPTIONAL_OUTPUTS:
+            continue
         if name not in outputs:
             suggestion = closest_match(name, [output for output in outputs if output not in OUTPUTS])
             near = f" (there is {suggestion!r}: did you mean that?)" if suggestion else ""

@@ -47,14 +47,27 @@ class ListedObject:
 
 
 @dataclass(frozen=True, slots=True)
+class Difference:
+    """The property in which an object differs from the wanted file; of a content its checksum, where one is known."""
+
+    field: str
+    live: str | None
+    wanted: str
+
+    def __str__(self) -> str:
+        return "content" if self.field == "content" else f"{self.field} {self.live} -> {self.wanted}"
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
-    """One write or deletion. `reason` is for people: which property differs."""
+    """One write or deletion. `reason` is for people, `difference` what an update is for."""
 
     action: str
     name: str
     reason: str
     wanted: WantedFile | None = None
     listed: ListedObject | None = None
+    difference: Difference | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +144,9 @@ def plan_tree(
         if present is None:
             writes.append(Change("create", name, "new", wanted=file))
             continue
-        reason = _difference(file, present, policy, crc32c_of)
+        difference = _difference(file, present, policy, crc32c_of)
         ours = ownership.owns(name)
-        if reason is None:
+        if difference is None:
             plan.unchanged.append(name)
             if protected.matches(name) and not ours:
                 foreign_unchanged.add(name)
@@ -142,7 +155,7 @@ def plan_tree(
         elif protected.matches(name) and not ours:
             problems.append(f"{name} is protected and was not written by this tree, but the source wants to change it")
         else:
-            writes.append(Change("update", name, reason, wanted=file, listed=present))
+            writes.append(Change("update", name, str(difference), file, present, difference))
     deletions, kept, plan.left_alone = _extra_objects(wanted, listed, ownership, policy)
     early = _turning_into_folder_or_file(writes, deletions)
     problems += _file_and_folder_problems(wanted, listed, deletions, policy)
@@ -190,20 +203,20 @@ def _difference(
     present: ListedObject,
     policy: TreePolicy,
     crc32c_of: Callable[[WantedFile], str | None],
-) -> str | None:
-    """Name the property in which an object differs from the wanted file, or None."""
+) -> Difference | None:
+    """Return the first property in which an object differs from the wanted file, or None."""
     if wanted.size != present.size:
-        return f"size {present.size} -> {wanted.size}"
+        return Difference("size", str(present.size), str(wanted.size))
     if present.md5 is not None:
         if wanted.md5 != present.md5:
-            return "content"
+            return Difference("content", present.md5, wanted.md5)
     elif present.crc32c is None or crc32c_of(wanted) != present.crc32c:
-        return "content"
+        return Difference("content", None, wanted.md5)
     if policy.cache_control is not None and policy.cache_control != (present.cache_control or ""):
-        return f"cacheControl {present.cache_control!r} -> {policy.cache_control!r}"
+        return Difference("cacheControl", present.cache_control, policy.cache_control)
     for key, value in policy.metadata.items():
         if present.metadata.get(key) != value:
-            return f"metadata.{key} {present.metadata.get(key)!r} -> {value!r}"
+            return Difference(f"metadata.{key}", present.metadata.get(key), value)
     return None
 
 

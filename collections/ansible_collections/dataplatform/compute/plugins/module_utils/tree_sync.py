@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from typing import Any
 
 from ansible_collections.dataplatform.compute.plugins.module_utils.client import GoogleClient, add_common_arguments
@@ -203,6 +204,7 @@ def _result(storage: TreeStorage, plan: TreePlan, *, with_diff: bool) -> dict[st
         "tree_hash": plan.wanted_hash,
         "created": plan.names("create"),
         "updated": plan.names("update"),
+        "differences": {change.name: asdict(change.difference) for change in plan.changes if change.difference},
         "deleted": plan.names("delete"),
         "adopted": sorted(plan.adopted),
         "unchanged": len(plan.unchanged),

@@ -92,7 +92,9 @@ def wait_for_operation(
 
 def operation_state(operation: dict[str, Any]) -> str:
     """Return the state an operation shows in its metadata, with its detail."""
-    status = (operation.get("metadata") or {}).get("status") or {}
-    state = status.get("state") or ("DONE" if operation.get("done") else "unknown")
+    metadata = operation.get("metadata") or {}
+    # Dataproc has a status with details, Composer the state alone.
+    status = metadata.get("status") or {}
+    state = status.get("state") or metadata.get("state") or ("DONE" if operation.get("done") else "unknown")
     words = [str(state), *(str(status[key]) for key in ("innerState", "details") if status.get(key))]
     return ", ".join(dict.fromkeys(words))

@@ -8,6 +8,7 @@ import difflib
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
+from xml.etree import ElementTree
 
 from ansible_collections.dataplatform.compute.plugins.module_utils.client import GoogleClient, add_common_arguments
 from ansible_collections.dataplatform.compute.plugins.module_utils.errors import NotFoundError, ValidationError
@@ -25,22 +26,58 @@ _LATER = frozenset({"CREATING", "STARTING", "REPAIRING", "SCHEDULED", "STOPPING"
 
 
 def run(params: dict[str, Any], client: GoogleClient, _reporter: Reporter) -> dict[str, Any]:
-    """Return the changed lines and the clusters; raises ValidationError for an address that is none."""
+    """Return what differs and the clusters; raises ValidationError for an address that is none."""
     published = _read(client, params["uri"])
-    url = f"https://dataproc.googleapis.com/v1/projects/{client.project}/regions/{client.region}/clusters"
-    owned = [cluster for cluster in client.pages(url, "clusters") if is_owned(cluster, params["ownership_labels"])]
     return {
         "changed": False,
+        "uri": params["uri"],
         "published": published is not None,
         "changes": changed_lines(published or "", params["content"]),
-        "clusters": sorted((describe(cluster, params["uri"]) for cluster in owned), key=lambda entry: entry["name"]),
+        "differs": differing_settings(published or "", params["content"]),
+        "clusters": _clusters(params, client) if params["clusters"] else [],
     }
+
+
+def _clusters(params: dict[str, Any], client: GoogleClient) -> list[dict[str, Any]]:
+    url = f"https://dataproc.googleapis.com/v1/projects/{client.project}/regions/{client.region}/clusters"
+    owned = [cluster for cluster in client.pages(url, "clusters") if is_owned(cluster, params["ownership_labels"])]
+    return sorted((describe(cluster, params["uri"]) for cluster in owned), key=lambda entry: entry["name"])
 
 
 def changed_lines(before: str, after: str) -> list[str]:
     """The lines of a unified diff without its header: nothing when both are the same."""
     lines = difflib.unified_diff(before.splitlines(), after.splitlines(), "published", "wanted", lineterm="", n=2)
     return list(lines)[2:]
+
+
+def differing_settings(live: str, wanted: str) -> list[dict[str, str | None]]:
+    """The settings that differ, as {field, live, wanted}; None stands for not there. ``live`` may be any text."""
+    try:
+        before = _settings(live)
+    except ElementTree.ParseError as error:
+        return [{"field": "content", "live": f"no XML: {error}", "wanted": "an allocation file"}]
+    after = _settings(wanted)
+    return [
+        {"field": field, "live": before.get(field), "wanted": after.get(field)}
+        for field in sorted(before.keys() | after.keys())
+        if before.get(field) != after.get(field)
+    ]
+
+
+def _settings(text: str) -> dict[str, str]:
+    """Texts and attributes by where they are, such as ``root.normal.weight``: a queue is called by its name."""
+    # Of the environment's own bucket, and Expat itself bounds what entities expand to.
+    return _collect(ElementTree.fromstring(text), "")  # noqa: S314
+
+
+def _collect(element: ElementTree.Element, path: str) -> dict[str, str]:
+    # A text is a setting where nothing is below; elsewhere it is indentation.
+    found = {path: element.text or ""} if not len(element) else {}
+    found |= {f"{path}.{key}": value for key, value in element.items() if key != "name"}
+    for child in element:
+        name = child.get("name") or child.tag
+        found |= _collect(child, f"{path}.{name}" if path else name)
+    return found
 
 
 def describe(cluster: Mapping[str, Any], uri: str) -> dict[str, Any]:
@@ -79,6 +116,7 @@ DEFINITION = TaskDefinition(
             "uri": {"type": "str", "required": True},
             "content": {"type": "str", "required": True},
             "ownership_labels": {"type": "dict", "default": {}},
+            "clusters": {"type": "bool", "default": True},
         },
     ),
     run=run,

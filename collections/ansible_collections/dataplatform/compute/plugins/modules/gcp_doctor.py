@@ -10,7 +10,8 @@ short_description: Check everything a run needs, and say for each failure what t
 version_added: 0.1.0
 description:
   - Looks at tools, certificate files, reachability and TLS of Google's hosts, the token and whose it is, enabled APIs
-    and permissions. Runs every check before it fails, and shows each line as soon as it is known.
+    and permissions, and whether the Airflow environment runs. Runs every check before it fails, and shows each line as
+    soon as it is known.
   - Changes nothing.
 options:
   expected_principal:
@@ -44,6 +45,18 @@ options:
     type: list
     elements: str
     required: true
+  composer_environment:
+    description: The Composer environment that has to run. Empty means that there is none.
+    type: str
+    default: ''
+  composer_location:
+    description: Where it is, such as V(europe-west1).
+    type: str
+    default: ''
+  composer_created_here:
+    description: Whether a run creates it, so that one that is missing is noted only.
+    type: bool
+    default: false
 extends_documentation_fragment:
   - dataplatform.compute.common
   - dataplatform.compute.common.attributes

@@ -171,6 +171,11 @@ updated:
   type: list
   elements: str
   sample: []
+differences:
+  description: By the name of each updated object the first property that differed, with C(field), C(live), C(wanted).
+  returned: success
+  type: dict
+  sample: {etl/flights.py: {field: size, live: "1640", wanted: "1643"}}
 deleted:
   description: Names of objects that were deleted.
   returned: always, also for a run that stopped halfway

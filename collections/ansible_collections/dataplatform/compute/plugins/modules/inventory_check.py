@@ -12,6 +12,8 @@ description:
   - Holds every fact against its schema, then the facts against each other, for example that templates name policies
     that exist, workers fit their nodes, networks do not overlap, and scripts exist.
   - Names file, line and key of each finding, the value, what was expected, and the near miss.
+  - Warns of Dataproc images whose support ends within the inventory's C(platform_dataproc_images.warn_days) or has
+    ended, and of those of which soon no cluster can be made any more; refuses them once none can.
   - Needs no network and changes nothing.
   - Runs on the controller, inside Ansible's own process.
 options:
@@ -59,7 +61,10 @@ msg:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.dataplatform.compute.plugins.module_utils.errors import ComputeError
-from ansible_collections.dataplatform.compute.plugins.module_utils.inventory_rules import check_inventory
+from ansible_collections.dataplatform.compute.plugins.module_utils.inventory_rules import (
+    check_inventory,
+    inventory_warnings,
+)
 from ansible_collections.dataplatform.compute.plugins.module_utils.inventory_source import read_source
 
 
@@ -76,7 +81,10 @@ def main() -> None:
     options = module.params
     try:
         source = read_source(options["inventory_directory"])
-        findings = check_inventory(options["facts"] or {}, source, options["jobs_directory"])
+        facts = options["facts"] or {}
+        findings = check_inventory(facts, source, options["jobs_directory"])
+        for warning in inventory_warnings(facts, source):
+            module.warn(str(warning))
     except ComputeError as error:
         module.fail_json(msg=str(error))
     if findings:

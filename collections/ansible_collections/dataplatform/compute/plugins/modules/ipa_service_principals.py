@@ -140,6 +140,10 @@ results:
       description: Whether the service had keys when it was looked at.
       type: bool
       sample: false
+    diff:
+      description: The service C(before) and C(after), as far as it is managed; empty when nothing was to be done.
+      type: dict
+      sample: {before: {}, after: {principal: dask/etl.dev.corp.internal@CORP.INTERNAL}}
 summary:
   description: The run in one line.
   returned: always, when the server was reached

@@ -36,6 +36,11 @@ options:
       - Only clusters that carry all of these labels are looked at.
     type: dict
     default: {}
+  clusters:
+    description:
+      - Whether clusters are looked at; that costs a list call.
+    type: bool
+    default: true
 author:
   - Data Platform Compute contributors (@dataplatform)
 """
@@ -55,6 +60,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+uri:
+  description: The address that was looked at.
+  returned: success
+  type: str
+  sample: gs://example-artifacts/live/dev/fair-scheduler.xml
 published:
   description: Whether anything is published at all.
   returned: success
@@ -66,8 +76,15 @@ changes:
   type: list
   elements: str
   sample: ["@@ -21,3 +21,3 @@", "-      <weight>3</weight>", "+      <weight>5</weight>"]
+differs:
+  description:
+    - The settings that differ, each with C(field) (queue and setting), C(live) and C(wanted); null for not there.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{field: root.normal.weight, live: "3", wanted: "5"}]
 clusters:
-  description: The clusters, by name.
+  description: The clusters, by name; none without O(clusters).
   returned: success
   type: list
   elements: dict

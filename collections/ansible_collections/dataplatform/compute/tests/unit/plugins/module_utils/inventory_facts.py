@@ -30,8 +30,19 @@ platform_buckets: {artifacts: acme-artifacts, data: acme-data, staging: acme-sta
 platform_prices:
   {currency: USD, vcore_hour: 0.05, gib_hour: 0.005, as_of: "2026-11-23", source: a price list}
 platform_job_account: yarn
-platform_pins: {dataproc_image: 2.3.10-debian12}
-platform_environment_pin: null
+platform_pins: {dataproc_image: 2.3.10-debian12, environment: null, init_actions: null, node_bundle: null}
+platform_pin_record: null
+platform_patching:
+  {after: null, record_days: 14, window: {days: [mon], from: "20:00", until: "04:00"},
+   bounds: {seconds: 1.5, memory: 1.3}, keep: 3, owner: grace}
+platform_dataproc_images:
+  as_of: "2026-11-23"
+  source: a page
+  warn_days: 60
+  custom_image_days: 365
+  tracks:
+    "2.1": {supported_until: "2026-03-31", creatable_until: "2026-12-31"}
+    "2.3": {supported_until: "2097-06-09", creatable_until: "2099-06-09"}
 platform_metrics: {interval: 60, groups: [dask, node, yarn]}
 platform_accounts: {yarn: {uid: 2001, gid: 2001}}
 platform_nfs:
@@ -40,6 +51,18 @@ platform_nfs:
   mounts: [{mountpoint: /shared/data, export: /shared/data, version: "3", options: [nconnect=4]}]
 platform_kerberos:
   {realm: CORP.INTERNAL, domain: corp.internal, kdcs: [ipa.corp.internal], ipa_server: ipa.corp.internal}
+platform_composer:
+  environment: dataplatform-test
+  location: europe-west1
+  managed_by: ansible
+  image_version: composer-2.17.9-airflow-2.11.1
+  airflow_config_overrides: {core-parallelism: "32"}
+  environment_variables: {TEAM: growth}
+  pypi_packages: {polars: "==1.9.0"}
+  variables: {flights_input: "gs://acme-data/flights", limits: {retries: 2}}
+  connections:
+    weather: {conn_type: http, host: weather.example, port: 443, extra: {timeout: 10}}
+platform_dag_release: {layout: archive, keep: 10, schedules: true}
 platform_sizes:
   nodes:
     n2-standard-4: {memory_mb: 16384, cores: 4, yarn_memory_mb: 13312, yarn_vcores: 5}

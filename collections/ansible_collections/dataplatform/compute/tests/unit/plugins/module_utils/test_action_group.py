@@ -15,7 +15,7 @@ from ansible_collections.dataplatform.compute.plugins.module_utils.client import
 ROOT = Path(__file__).parents[4]
 GROUP = yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text())["action_groups"]["compute"]
 MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("[!_]*.py"))
-WITHOUT_GOOGLE = {"inventory_check", "ipa_keytab", "ipa_service_principals"}
+WITHOUT_GOOGLE = {"drift_report", "inventory_check", "ipa_keytab", "ipa_service_principals", "pin_file"}
 
 
 def definition(module):

@@ -134,8 +134,8 @@ def test_an_interruption_ends_the_waiting_of_the_other_threads() -> None:
 
     start = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        Applier(EndlessDataproc(), Scope("p", "r"), wait=True, wait_timeout=8.0).apply(items, 2, interrupted)
-    assert time.monotonic() - start < 4
+        Applier(EndlessDataproc(), Scope("p", "r"), wait=True, wait_timeout=60.0).apply(items, 2, interrupted)
+    assert time.monotonic() - start < 30
 
 
 class Refusing:

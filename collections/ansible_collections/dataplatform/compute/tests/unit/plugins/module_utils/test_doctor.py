@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.dataplatform.compute.plugins.module_utils import doctor
-from ansible_collections.dataplatform.compute.plugins.module_utils.errors import ComputeError
+from ansible_collections.dataplatform.compute.plugins.module_utils.composer_api import ComposerApi
+from ansible_collections.dataplatform.compute.plugins.module_utils.errors import ComputeError, NotFoundError
 from ansible_collections.dataplatform.compute.plugins.module_utils.task import Reporter
 
 PARAMS = {
@@ -22,6 +23,9 @@ PARAMS = {
     "hosts": ["dataproc.googleapis.com"],
     "services": ["dataproc.googleapis.com", "storage.googleapis.com"],
     "permissions": ["dataproc.jobs.create"],
+    "composer_environment": "",
+    "composer_location": "",
+    "composer_created_here": False,
 }
 
 
@@ -115,6 +119,35 @@ def test_missing_permissions_are_named() -> None:
 def test_a_question_that_is_refused_is_a_failed_check() -> None:
     check = doctor.check_permissions(Google(testIamPermissions=ComputeError("403")), "p", ["a"])
     assert (check.ok, check.detail) == (False, "403")
+
+
+@pytest.mark.parametrize(
+    ("state", "ok", "required"),
+    [("RUNNING", True, True), ("UPDATING", False, False), ("CREATING", False, False), ("ERROR", False, True)],
+)
+def test_the_airflow_environment_has_to_run_or_is_waited_for(state: str, ok: bool, required: bool) -> None:
+    api = ComposerApi(Google(**{"environments/etl": {"state": state}}), "p", "europe-west1")
+    check = doctor.check_airflow(api, "etl", created_here=False)
+    assert (check.ok, check.required) == (ok, required)
+    assert state in check.detail
+
+
+@pytest.mark.parametrize(("created_here", "step"), [(True, "site.yml creates it"), (False, "Terraform")])
+def test_an_airflow_environment_that_is_missing_fails_where_nobody_here_creates_it(
+    created_here: bool, step: str
+) -> None:
+    google = Google(**{"environments/etl": NotFoundError(404, "NOT_FOUND", "no such environment", "url", "GET")})
+    google.pages = lambda *_arguments, **_options: [{"name": "projects/p/locations/l/environments/etl2"}]
+    check = doctor.check_airflow(ComposerApi(google, "p", "l"), "etl", created_here=created_here)
+    assert (check.ok, check.required) == (False, not created_here)
+    assert "'etl2'" in check.detail
+    assert step in check.next_step
+
+
+def test_an_airflow_environment_that_must_not_be_looked_at_is_a_failed_check() -> None:
+    api = ComposerApi(Google(**{"environments/etl": ComputeError("403")}), "p", "l")
+    check = doctor.check_airflow(api, "etl", created_here=True)
+    assert (check.ok, check.required, check.detail) == (False, True, "403")
 
 
 def test_everything_runs_before_it_fails(monkeypatch: pytest.MonkeyPatch) -> None:

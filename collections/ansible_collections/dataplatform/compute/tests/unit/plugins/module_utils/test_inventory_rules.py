@@ -104,7 +104,6 @@ CASES = [
     ("platform_metrics/interval", 1, "platform_metrics.interval", "5 to 3600", ""),
     ("platform_metrics/groups", ["dask", "nodes"], "platform_metrics.groups[1]", "one of dask, node, yarn", "node"),
     ("platform_metrics/groups", [], "platform_metrics.groups", "at least one", ""),
-    ("platform_environment_pin", {"lock_sha256": "x"}, "platform_environment_pin.lock_sha256", "SHA-256", ""),
     # Structure
     ("platform_workloads/flights/ower", "ada", "platform_workloads.flights.ower", "unknown key", "owner"),
     ("platform_workloads/flights/team", MISSING, "platform_workloads.flights", "the key 'team'", ""),
@@ -126,6 +125,7 @@ CASES = [
     ("platform_workloads/flights/template", "elt", "platform_workloads.flights.template", "cluster_templates", "etl"),
     ("platform_workloads/flights/priority", "norml", "platform_workloads.flights.priority", "queues", "normal"),
     ("platform_workloads/flights/owner", "adda", "platform_workloads.flights.owner", "platform_users", "ada"),
+    ("platform_workloads/flights/team", "platform", "platform_workloads.flights.team", "the team of ada: growth", ""),
     ("platform_workloads/flights/team", "grwth", "platform_workloads.flights.team", "platform_teams", "growth"),
     ("platform_workloads/flights/script", "examples/flight.py", "platform_workloads.flights.script",
      "a file under jobs/", "examples/flights.py"),

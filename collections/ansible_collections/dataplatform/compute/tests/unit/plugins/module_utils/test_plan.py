@@ -203,3 +203,20 @@ def test_diff_names_the_resource_and_what_happens():
     diff = one(POLICY, wanted_policy(), live_policy(maxInstances=9)).diff()
     assert diff["before_header"] == "dataproc_autoscaling_policy standard (live)"
     assert diff["after_header"] == "dataproc_autoscaling_policy standard (update)"
+
+
+def test_what_looks_like_a_secret_is_neither_in_the_message_nor_in_the_diff():
+    # Put together here, so that no file of the repository holds anything that looks like a secret.
+    secrets = ["AIza" + "x" * 35, "AIza" + "y" * 35]
+    step = {"stepId": "run", "pysparkJob": {"mainPythonFileUri": "gs://b/x.py", "args": ["--key", secrets[0]]}}
+    desired = {"id": "etl", "jobs": [step], "placement": {"clusterSelector": {"clusterLabels": {"a": "b"}}}}
+    live = {**desired, "labels": OURS}
+    job = {**step["pysparkJob"], "args": ["--key", secrets[1]]}
+    live["jobs"] = [{**step, "pysparkJob": job}]
+    item = one(TEMPLATE, desired, live)
+    assert item.action == "update"
+    shown = f"{item.message} {item.diff()}"
+    assert not any(secret in shown for secret in secrets)
+    assert "jobs[0].pysparkJob.args[1]: (not shown) -> (not shown, but another)" in item.message
+    # What is sent is the whole truth all the same.
+    assert item.desired["jobs"][0]["pysparkJob"]["args"][1] == secrets[0]

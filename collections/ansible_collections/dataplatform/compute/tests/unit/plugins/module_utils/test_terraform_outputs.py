@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from ansible_collections.dataplatform.compute.plugins.module_utils.inventory_schema import FACTS
 from ansible_collections.dataplatform.compute.plugins.module_utils.terraform_outputs import (
+    OPTIONAL_OUTPUTS,
     OUTPUTS,
     TerraformOutputError,
     facts_from_outputs,
@@ -46,6 +47,13 @@ def test_all_missing_and_mistyped_outputs_are_reported_at_once() -> None:
     assert "output 'region' is [\"europe-west1\"]; expected a string for gcp_region" in message
     assert "output 'subnetworks' is \"10.0.0.0/24\"; expected a list" in message
     assert "output 'data_bucket' is missing (there is 'data_bucket_name': did you mean that?)" in message
+
+
+def test_stack_may_come_without_an_airflow_environment() -> None:
+    facts = facts_from_outputs(as_terraform({name: VALUES[name] for name in VALUES if name not in OPTIONAL_OUTPUTS}))
+    assert len(facts) == len(OUTPUTS) - len(OPTIONAL_OUTPUTS)
+    with pytest.raises(TerraformOutputError, match="'composer_location' is 1; expected a string"):
+        facts_from_outputs(as_terraform({**VALUES, "composer_location": 1}))
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"region": "europe-west1"}', '{"region": {"type": "string"}}'])

@@ -17,6 +17,7 @@ from ansible_collections.dataplatform.compute.plugins.module_utils.tree_manifest
     tree_hash,
 )
 from ansible_collections.dataplatform.compute.plugins.module_utils.tree_plan import (
+    Difference,
     ListedObject,
     TreePlan,
     TreePolicy,
@@ -81,7 +82,9 @@ def test_create_update_delete() -> None:
 
 
 def test_same_size_other_checksum_is_an_update() -> None:
-    assert plan({"a": "1"}, {"a": "2"}).names("update") == ["a"]
+    (change,) = plan({"a": "1"}, {"a": "2"}).changes
+    assert (change.action, change.name) == ("update", "a")
+    assert change.difference == Difference("content", "md5:2", "md5:1")
 
 
 def test_only_owned_objects_are_deleted() -> None:
@@ -266,11 +269,12 @@ def test_cache_control_and_metadata_are_repaired() -> None:
     for policy, expected in (
         (TreePolicy(), []),
         (TreePolicy(cache_control="no-cache", metadata={"team": "x"}), []),
-        (TreePolicy(cache_control="max-age=60"), ["a"]),
-        (TreePolicy(metadata={"team": "z"}), ["a"]),
+        (TreePolicy(cache_control="max-age=60"), [("a", Difference("cacheControl", "no-cache", "max-age=60"))]),
+        (TreePolicy(metadata={"team": "z"}), [("a", Difference("metadata.team", "x", "z"))]),
+        (TreePolicy(metadata={"new": "z"}), [("a", Difference("metadata.new", None, "z"))]),
     ):
         result = plan_tree(source, bucket, owned({"a": "1"}), policy, manifest=header({"a": "1"}))
-        assert result.names("update") == expected
+        assert [(change.name, change.difference) for change in result.changes] == expected
 
 
 def test_diff_shows_exactly_what_changes() -> None:

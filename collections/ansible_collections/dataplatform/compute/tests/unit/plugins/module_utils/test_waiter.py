@@ -52,5 +52,6 @@ def test_the_deadline_ends_it_with_the_last_state():
 def test_state_of_an_operation():
     operation = {"metadata": {"status": {"state": "RUNNING", "innerState": "DELETING", "details": "workers left"}}}
     assert operation_state(operation) == "RUNNING, DELETING, workers left"
+    assert operation_state({"metadata": {"operationType": "UPDATE", "state": "PENDING"}}) == "PENDING"
     assert operation_state({}) == "unknown"
     assert operation_state({"done": True}) == "DONE"

@@ -7,7 +7,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.dataplatform.compute.plugins.module_utils.yarn_queues_report import changed_lines, describe
+from ansible_collections.dataplatform.compute.plugins.module_utils.yarn_queues_report import (
+    changed_lines,
+    describe,
+    differing_settings,
+)
 
 URI = "gs://a/live/dev/fair-scheduler.xml"
 
@@ -42,3 +46,32 @@ def test_changed_lines_are_those_that_differ() -> None:
     assert changed_lines("a\nb\n", "a\nb\n") == []
     assert changed_lines("a\nb\n", "a\nc\n") == ["@@ -1,2 +1,2 @@", " a", "-b", "+c"]
     assert changed_lines("", "a\n") == ["@@ -0,0 +1 @@", "+a"]
+
+
+def allocations(queues: str) -> str:
+    """An allocation file with these queues below the root queue."""
+    return f'<allocations>\n  <!-- by somebody -->\n  <queue name="root">{queues}</queue>\n</allocations>'
+
+
+NORMAL = '<queue name="normal" type="parent"><weight>3</weight><aclSubmitApps>ada</aclSubmitApps></queue>'
+
+
+def test_settings_that_differ_are_called_by_their_queue() -> None:
+    live = allocations(
+        NORMAL.replace(">3<", ">5<").replace(">ada<", "> <") + '<queue name="low"><weight>1</weight></queue>'
+    )
+    assert differing_settings(live, allocations(NORMAL)) == [
+        {"field": "root.low.weight", "live": "1", "wanted": None},
+        {"field": "root.normal.aclSubmitApps", "live": " ", "wanted": "ada"},
+        {"field": "root.normal.weight", "live": "5", "wanted": "3"},
+    ]
+
+
+def test_layout_and_comments_are_no_settings() -> None:
+    assert differing_settings(allocations(f"\n    {NORMAL}\n").replace("somebody", "me"), allocations(NORMAL)) == []
+
+
+@pytest.mark.parametrize("live", ["", "weight: 3", "<allocations>"])
+def test_a_published_text_that_is_no_allocation_file_is_one_difference(live: str) -> None:
+    (difference,) = differing_settings(live, allocations(NORMAL))
+    assert (difference["field"], difference["wanted"]) == ("content", "an allocation file")
