@@ -9,9 +9,8 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dataplatform_dask.names import filter_by
 
@@ -22,8 +21,7 @@ if TYPE_CHECKING:
 JOB_ENDED = frozenset({"DONE", "ERROR", "CANCELLED"})
 
 
-@dataclass(frozen=True)
-class ClusterRecord:
+class ClusterRecord(NamedTuple):
     """A cluster as decisions need it: ``created`` and ``max_age`` (seconds) may be unknown, None."""
 
     name: str
@@ -35,8 +33,7 @@ class ClusterRecord:
     zone: str = ""
 
 
-@dataclass(frozen=True)
-class JobRecord:
+class JobRecord(NamedTuple):
     """A job as decisions need it; ``started``: its submission, ``output``: prefix of its driver's output."""
 
     job_id: str
@@ -53,8 +50,7 @@ class JobRecord:
         return self.state in JOB_ENDED
 
 
-@dataclass(frozen=True)
-class OperationRecord:
+class OperationRecord(NamedTuple):
     """A long-running operation; ``error`` is Google's text, empty while it runs and after a success."""
 
     name: str

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -24,8 +23,7 @@ _NOT_THE_SCRIPT = re.compile(r"dask: |\d\d/\d\d/\d\d \d\d:\d\d:\d\d |SLF4J: ")
 _LONGEST_LINE = 500
 
 
-@dataclass(frozen=True)
-class JobFailure:
+class JobFailure(NamedTuple):
     """What to say of a failed job, and whether a retry can help."""
 
     message: str

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from dataplatform_dask.release import Release, pick
 
 _PLACEHOLDER = re.compile(r"\$\{([a-z_]+)\}")
 
 
-@dataclass(frozen=True)
-class JobOptions:
+class JobOptions(NamedTuple):
     """What a job asks for; times in seconds, None: the launcher's default."""
 
     script: str

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from dataplatform_dask.cloud import ClusterRecord, JobRecord
 
@@ -27,8 +26,7 @@ _JOB_GRACE = 600
 _ERROR_GRACE = 900
 
 
-@dataclass(frozen=True)
-class Action:
+class Action(NamedTuple):
     """One thing to do, and why."""
 
     kind: str

@@ -11,8 +11,7 @@ import functools
 import importlib.resources
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 PLACEMENTS = ("own", "shared")
 PRIORITIES = ("critical", "normal", "low")
@@ -22,8 +21,7 @@ class ReleaseError(ValueError):
     """The facts of the release cannot be used; the message names the key."""
 
 
-@dataclass(frozen=True)
-class Release:
+class Release(NamedTuple):
     """What DAGs know about the environment they run in; bodies keep Google's JSON names."""
 
     release: str

@@ -10,12 +10,13 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 from airflow.providers.google.cloud.links.dataproc import DataprocJobLink
 
 from dataplatform_dask import names
-from dataplatform_dask.cloud import JobRecord
 from dataplatform_dask.failures import job_failure
 from dataplatform_dask.waiting import DataprocOperator, duration, is_timeout
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+
+    from dataplatform_dask.cloud import JobRecord
 
 # What a cancelled job may take to end.
 _CANCEL_SECONDS = 120

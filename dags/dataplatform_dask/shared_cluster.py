@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
 from dataplatform_dask import names
-from dataplatform_dask.cloud import ClusterRecord
 from dataplatform_dask.run_job import RunJob
 from dataplatform_dask.zones import placed, places
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+
+    from dataplatform_dask.cloud import ClusterRecord
 
 _READY = frozenset({"RUNNING", "UPDATING"})
 _USABLE = frozenset({*_READY, "CREATING", "STARTING", "REPAIRING"})

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from dataplatform_dask.cloud import Dataproc, dataproc
 from dataplatform_dask.names import run_labels
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+
+    from dataplatform_dask.cloud import Dataproc
 
 #: What a resumed task is told when its trigger failed or its time was up; Airflow's own name.
 FAILED_TRIGGER = "__fail__"
@@ -57,6 +58,8 @@ class DataprocOperator(BaseOperator):
     @property
     def cloud(self) -> Dataproc:
         """Return the client; it is made with the first call."""
+        from dataplatform_dask.cloud import dataproc
+
         return dataproc(self.project, self.region, self.connection)
 
     def own_labels(self, context: Context) -> dict[str, str]:
