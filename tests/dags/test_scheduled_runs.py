@@ -35,6 +35,7 @@ one("overdue", "hangs.py", seconds=8)
 one("repeated", "ok.py")
 one("released", "waits.py")
 one("stopped", "waits.py")
+one("begun", "ok.py")
 '''
 WAITS = """
 import pathlib, time
@@ -64,7 +65,7 @@ def environment(cloud: LocalCloud) -> Environment:
     environment.upload("data/pools.json", json.dumps(POOLS))
     cloud.until(lambda: environment.run("pools", "import", "/home/airflow/gcs/data/pools.json")[0] == 0)
     environment.upload(ARCHIVE, _archive().data)
-    cloud.until(lambda: {"turn-a", "stopped"} <= set(_tags(environment)), 120)
+    cloud.until(lambda: {"turn-a", "begun"} <= set(_tags(environment)), 120)
     return environment
 
 
@@ -169,4 +170,18 @@ def test_clearing_a_job_that_runs_ends_it_with_its_cluster_and_makes_a_new_one(
     before, [after] = jobs.pop(first), jobs.values()
     assert after.state == "DONE"
     assert before.cluster != after.cluster
+    assert cloud.clusters() == []
+
+
+def test_clearing_a_creation_that_hangs_deletes_what_it_began(cloud: LocalCloud, environment: Environment) -> None:
+    cloud.fault("dataproc.projects.regions.clusters.create", kind="operation-hang", count=1)
+    environment.trigger("begun")
+    [first] = cloud.until(lambda: cloud.clusters(dag="begun"), 120)
+    # Deferred: nothing but the next try knows of the cluster.
+    cloud.until(lambda: environment.states("begun")["create"] == "deferred")
+    code, output = environment.run("tasks", "clear", "begun", "-t", "^cluster.create$", "-y")
+    assert code == 0, output
+    cloud.until(lambda: cloud.jobs(dag="begun") != [], 240)
+    assert _over(environment, "begun") == "success"
+    assert first.name not in [job.cluster for job in cloud.jobs(dag="begun")]
     assert cloud.clusters() == []
