@@ -7,7 +7,7 @@ VENV := $(CURDIR)/.venv/bin
 export PATH := $(VENV):$(PATH)
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help setup demo test lint unit sanity freeipa localcloud integration airflow yarn patching nodes nfs molecule benchmark lock clean
+.PHONY: help setup demo test slow lint unit sanity freeipa localcloud integration airflow yarn patching nodes nfs molecule benchmark lock clean
 
 help: ## Show what can be run
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 22
@@ -18,8 +18,11 @@ setup: ## Install what the project needs: Debian packages when root, .venv, the 
 demo: setup ## Bring up the local cloud, converge it, run one workload on real data; leaves the local cloud up
 	@scripts/demo.sh
 
-test: setup ## Run every test
+test: setup ## Run every test but the slow ones
 	@scripts/test.sh
+
+slow: setup ## Run the slow tests, which take as long again
+	@scripts/test.sh --slow
 
 lint: setup ## Linters: ruff, shellcheck, yamllint, ansible-lint, changelog
 	@scripts/test.sh lint

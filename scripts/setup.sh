@@ -101,6 +101,11 @@ setup_controller() {
   echo "${wanted}" > "${stamp}"
 }
 
+# The local cloud's own bytecode: its processes start often, in tests by the hundred, and `make` forbids Python to write any.
+compile_localcloud() {
+  .venv/bin/python -m compileall -q localcloud/src
+}
+
 # install_shared NAME LINK_TARGET: an environment of its own for requirements/NAME.txt in the cache; the link NAME in the
 # cache points to LINK_TARGET in it ("." for the environment itself).
 install_shared() {
@@ -126,6 +131,7 @@ else
 fi
 uv="$(scripts/find_uv.sh)"
 setup_controller
+compile_localcloud
 install_shared cluster-environment .
 install_shared spark "lib/python${cluster_python}/site-packages/pyspark"
 install_shared airflow .

@@ -1,12 +1,23 @@
 #!/usr/bin/env bash
-# Run the test stages and print how long each took. Usage: scripts/test.sh [STAGE...]
+# Run the test stages and print how long each took. Usage: scripts/test.sh [--slow] [STAGE...]
 # Every stage runs even when an earlier one failed; the exit code says whether all passed. Without STAGEs all run, cheapest
-# first, some beside others that leave a core to them.
+# first, some beside others that leave a core to them. Tests marked slow run with --slow, which runs only them.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export PATH="${PWD}/.venv/bin:${PATH}"
 readonly collection=collections/ansible_collections/dataplatform/compute
 readonly airflow_python="${XDG_CACHE_HOME:-${HOME}/.cache}/dataplatform-compute/airflow/bin/python"
+
+# asked_for PYTEST...: run this with the tests that are asked for, the slow ones or all others.
+asked_for() {
+  local result=0
+  "$@" -q -m "${marked}" || result=$?
+  # Not every directory has slow tests. A directory without any other is a mistake.
+  if ((result == 5)) && [[ "${marked}" == slow ]]; then
+    return 0
+  fi
+  return "${result}"
+}
 
 # alongside COMMAND...: run it in the background; finish_alongside waits for it, shows its output and returns its exit code.
 alongside() {
@@ -34,15 +45,15 @@ stage_lint() {
 
 stage_unit() {
   local result=0
-  pytest -q tests/unit "${collection}/tests/unit" || result=$?
+  asked_for pytest tests/unit "${collection}/tests/unit" || result=$?
   # These wait for processes of their own most of the time.
-  pytest -q --numprocesses 2 --dist loadfile tests/jobs || result=$?
+  asked_for pytest --numprocesses 2 --dist loadfile tests/jobs || result=$?
   return "${result}"
 }
 
 # A file's tests share servers and runs, so a file stays on one of the two workers.
 stage_localcloud() {
-  pytest -q --numprocesses 2 --dist loadfile localcloud/tests
+  asked_for pytest --numprocesses 2 --dist loadfile localcloud/tests
 }
 
 stage_sanity() {
@@ -50,12 +61,12 @@ stage_sanity() {
 }
 
 stage_integration() {
-  pytest -q --numprocesses 2 --dist loadfile tests/integration
+  asked_for pytest --numprocesses 2 --dist loadfile tests/integration
 }
 
 # The modules and roles for FreeIPA against a realm with a real KDC.
 stage_freeipa() {
-  pytest -q -rs tests/freeipa
+  asked_for pytest -rs tests/freeipa
 }
 
 # DAGs in the Airflow of Composer's image and releases of them into the local cloud's Composer; meanwhile, and as long, the
@@ -63,15 +74,15 @@ stage_freeipa() {
 stage_airflow() {
   local result=0
   alongside releases_and_dags
-  pytest -q tests/orchestration/test_first_workload.py || result=$?
+  asked_for pytest tests/orchestration/test_first_workload.py || result=$?
   finish_alongside || result=$?
   return "${result}"
 }
 
 releases_and_dags() {
   local result=0
-  "${airflow_python}" -W ignore::FutureWarning -m pytest -q tests/dags || result=$?
-  pytest -q tests/orchestration --ignore=tests/orchestration/test_first_workload.py || result=$?
+  asked_for "${airflow_python}" -W ignore::FutureWarning -m pytest tests/dags || result=$?
+  asked_for pytest tests/orchestration --ignore=tests/orchestration/test_first_workload.py || result=$?
   return "${result}"
 }
 
@@ -79,24 +90,24 @@ releases_and_dags() {
 # measure who gets how much when, so they have the machine for themselves.
 stage_yarn() {
   local result=0
-  pytest -q --numprocesses 2 --dist loadfile tests/yarn/jobs || result=$?
-  pytest -q tests/yarn --ignore=tests/yarn/jobs || result=$?
+  asked_for pytest --numprocesses 2 --dist loadfile tests/yarn/jobs || result=$?
+  asked_for pytest tests/yarn --ignore=tests/yarn/jobs || result=$?
   return "${result}"
 }
 
 # Patching runs through three environments, each canary on a real ResourceManager: they wait for clusters most of the time.
 stage_patching() {
-  pytest -q tests/patching
+  asked_for pytest tests/patching
 }
 
 # Three nodes with systemd that boot through all initialization actions; needs root and podman.
 stage_nodes() {
-  pytest -q -rs tests/nodes
+  asked_for pytest -rs tests/nodes
 }
 
 # Machines whose kernel has NFS, which containers have not.
 stage_nfs() {
-  pytest -q -rs tests/nfs
+  asked_for pytest -rs tests/nfs
 }
 
 # The scenarios of the roles share one local cloud of their own; the user's is left alone.
@@ -133,6 +144,12 @@ run() {
   done
 }
 
+marked='not slow'
+if [[ "${1:-}" == --slow ]]; then
+  marked=slow
+  shift
+fi
+readonly marked
 readonly stages=(lint unit sanity freeipa localcloud integration airflow yarn patching nodes nfs molecule)
 for stage in "$@"; do
   if [[ " ${stages[*]} " != *" ${stage} "* ]]; then
@@ -146,6 +163,11 @@ readonly outcomes
 trap 'rm -f "${outcomes}"' EXIT
 if (($#)); then
   run "$@"
+elif [[ "${marked}" == slow ]]; then
+  run integration airflow yarn
+  alongside run nfs
+  run nodes
+  finish_alongside
 else
   run lint
   # Patching runs wait for clusters, machines and nodes for each other; these stages need one core and no server of theirs.
@@ -161,5 +183,6 @@ fi
 echo "== summary"
 cat "${outcomes}"
 failed="$(grep -c '^FAILED' "${outcomes}" || true)"
+[[ "${marked}" == slow ]] || echo "left out: tests marked slow; 'make slow' runs them"
 echo "stages: $(($(wc -l <"${outcomes}") - failed)) passed, ${failed} failed"
 ((failed == 0))

@@ -101,6 +101,7 @@ def test_clusters_of_one_user_wait_their_turn(cloud: LocalCloud, environment: En
     assert cloud.clusters() == []
 
 
+@pytest.mark.slow
 def test_job_that_hangs_is_cancelled_while_deferred(cloud: LocalCloud, environment: Environment) -> None:
     environment.trigger("overdue")
     assert _over(environment, "overdue") == "failed"
@@ -116,6 +117,7 @@ def test_job_that_hangs_is_cancelled_while_deferred(cloud: LocalCloud, environme
     assert cloud.clusters() == []
 
 
+@pytest.mark.slow
 def test_clearing_one_job_runs_the_whole_life_of_its_cluster_again(cloud: LocalCloud, environment: Environment) -> None:
     environment.trigger("repeated")
     assert _over(environment, "repeated") == "success"

@@ -64,6 +64,7 @@ def test_what_was_changed_by_hand_is_shown_and_put_right(composer: Composer) -> 
     assert not composer.metadata(**WANTED)["changed"]
 
 
+@pytest.mark.slow
 def test_password_that_was_set_by_hand_is_taken_away(composer: Composer) -> None:
     composer.metadata(connections=WANTED["connections"])
     composer.airflow("connections", "delete", "weather")
@@ -110,6 +111,7 @@ def wait_for_second_upload(composer: Composer, process: Any) -> None:
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_run_that_ended_half_way_is_finished_by_the_next(composer: Composer, tmp_path: Path, number: int) -> None:
     left = composer.import_files()

@@ -197,6 +197,7 @@ def test_site_puts_it_right(drifted: Look, cloud: LocalCloud, tmp_path: Path) ->
     assert look(cloud, tmp_path, *WITHOUT_AIRFLOW).code == NO_DRIFT
 
 
+@pytest.mark.slow
 def test_hundreds_of_resources_take_no_more_calls(undrifted: Look, cloud: LocalCloud, tmp_path: Path) -> None:
     facts = tmp_path / "facts.json"
     facts.write_text(json.dumps(many_facts(260)))

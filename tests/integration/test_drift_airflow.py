@@ -15,6 +15,8 @@ from tests.integration.google import STORAGE, Google
 from tests.integration.test_site import play
 from tests.integration.test_site_airflow import ENVIRONMENTS, airflow
 
+pytestmark = pytest.mark.slow
+
 ENVIRONMENT = f"{ENVIRONMENTS}/dataplatform-local"
 EMPTY_ARCHIVE = "PK\x05\x06" + "\0" * 18
 RELEASED_BY_HAND = "0" * 12

@@ -165,6 +165,7 @@ def content(google: Google, uri: str) -> bytes:
     return google.call("GET", url, params={"alt": "media"}).content
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("gcloud") is None, reason="gcloud is not installed: drift made with it was not tested")
 def test_drift_made_with_gcloud_is_shown_and_repaired(converged: LocalCloud, tmp_path: Path) -> None:
     gcloud = ("gcloud", "dataproc")
@@ -188,6 +189,7 @@ def test_drift_made_with_gcloud_is_shown_and_repaired(converged: LocalCloud, tmp
     assert template_ids(converged) == WORKLOADS
 
 
+@pytest.mark.slow
 def test_a_changed_bucket_label_is_repaired(converged: LocalCloud) -> None:
     label_bucket(converged, "cost-center", "wrong")
     shown = site(converged, "--check", "--diff")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from ansible_collections.dataplatform.compute.plugins.module_utils.shared_directories import shared_directories
 
 from tests.nfs.conftest import ACCOUNTS, PREPARE, Machine, bundle
@@ -103,6 +104,7 @@ cd /srv/nfs/share/tmp; for path in . run run/file run/theirs kept; do stat -c 'p
     assert answer.values("other") != ["0"]
 
 
+@pytest.mark.slow
 def test_mounts_are_there_again_after_a_reboot_before_hadoop(machine: Machine) -> None:
     machine.install("/etc/systemd/system/file-server.service", SERVER_UNIT)
     machine.install("/etc/systemd/system/hadoop-yarn-nodemanager.service", DAEMON_UNIT)
@@ -166,6 +168,7 @@ mount_nodes
     assert (answer.values("waits"), answer.values("writer"), answer.values("size")) == (["0"], ["0"], ["1048576"])
 
 
+@pytest.mark.slow
 def test_a_server_that_is_dead_at_boot_fails_the_node_and_a_terminated_run_is_run_again(machine: Machine) -> None:
     answer = machine.boot(
         PREPARE

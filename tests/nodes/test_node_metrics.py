@@ -14,6 +14,8 @@ from node_metrics.exposition import parse
 
 from tests.nodes.one_node import OneNode
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = Path(__file__).parents[2]
 PORT = 9464
 LABELS = {"owner": "ada", "workload": "flights-etl", "run": "job-1", "worker": "worker-1"}

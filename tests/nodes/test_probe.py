@@ -13,6 +13,8 @@ from tests.integration.conftest import WITHOUT_AIRFLOW
 from tests.nodes.conftest import INVENTORY
 from tests.yarn.jobs.cluster import running_cloud
 
+pytestmark = pytest.mark.slow
+
 
 def test_nodes_are_as_guessed(
     containers_can_be_nodes: None, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path

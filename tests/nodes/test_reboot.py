@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from ansible_collections.dataplatform.compute.plugins.module_utils.nfs_mounts import bundle_files
 
 from tests.nodes.one_node import BUCKET, one_node
 from tests.unit.init_actions.test_yarn_queues import rendered
+
+pytestmark = pytest.mark.slow
 
 SERVER = "10.10.4.2"
 MOUNTS = [{"mountpoint": f"/shared/{name}", "export": f"/vol/{name}"} for name in ("data", "dask-tmp")]

@@ -22,6 +22,8 @@ from tests.freeipa.stand_in import missing
 from tests.nodes.one_node import OneNode, one_node
 from tests.unit.init_actions.fake_google import TOKEN
 
+pytestmark = pytest.mark.slow
+
 REALM = "CORP.INTERNAL"
 PRINCIPAL = f"dask/etl-dev.corp.internal@{REALM}"
 OTHER = f"HTTP/intranet.corp.internal@{REALM}"

@@ -15,6 +15,8 @@ from localcloud.podman.commands import CONFIGURATION
 from tests.integration.conftest import REPOSITORY
 from tests.nodes.file_server import FileServerClient, file_server_client
 
+pytestmark = pytest.mark.slow
+
 SERVER = "10.10.4.9"
 PLAY = """
 - hosts: file_server_client[0]

@@ -15,6 +15,8 @@ import yaml
 from tests.integration.conftest import REPOSITORY, TOOLS, LocalCloud
 from tests.integration.google import Google
 
+pytestmark = pytest.mark.slow
+
 NEW = "2.3.90-debian12"
 
 

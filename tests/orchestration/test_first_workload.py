@@ -99,6 +99,7 @@ def dev_facts(cloud: LocalCloud) -> dict[str, object]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dag", ["growth-flights", "growth-analytics-nfs", "platform-delay-model"])
 def test_examples_written_by_hand_run_on_yarn_and_leave_none_of_their_own(reader: Reader, dag: str) -> None:
     if not reader.outputs:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from localcloud.hadoop import HadoopRuntime
 from tests.yarn.load.day import PRIORITIES, USERS, jobs
 from tests.yarn.load.plots import plot_day
 from tests.yarn.support import inventory
 from tests.yarn.users_day import run_day
+
+pytestmark = pytest.mark.slow
 
 SEED = 20130101
 

@@ -7,9 +7,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.integration.google import wait_for
 from tests.yarn.jobs.cluster import DATA_BUCKET, Cluster, Job
 from tests.yarn.jobs.scripts import COUNT, HOLD, READ_TWICE, SHUT_DOWN
+
+pytestmark = pytest.mark.slow
 
 WORKERS_FAILED, IDLE_TIMEOUT = 70, 123
 FINAL = {"FINISHED", "FAILED", "KILLED"}

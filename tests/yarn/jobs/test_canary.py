@@ -11,6 +11,8 @@ from tests.integration.conftest import REPOSITORY, LocalCloud
 from tests.integration.google import Google
 from tests.yarn.jobs.cluster import STAGING_BUCKET
 
+pytestmark = pytest.mark.slow
+
 NAME = "canary-yarn"
 ROWS = 240_000
 

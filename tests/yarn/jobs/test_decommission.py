@@ -7,10 +7,13 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from tests.integration.google import DATAPROC, wait_for
 from tests.yarn.jobs.cluster import Cluster
 from tests.yarn.jobs.scripts import SHUFFLE
+
+pytestmark = pytest.mark.slow
 
 ROWS, PARTS = 200_000, 24
 

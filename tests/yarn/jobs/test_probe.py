@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.integration.conftest import REPOSITORY, WITHOUT_AIRFLOW, LocalCloud
 from tests.integration.google import PROJECT, STORAGE, Google
+
+pytestmark = pytest.mark.slow
 
 # What only a node that is a machine of its own can tell; tests/nodes has those.
 OF_MACHINES = {"account-numbers", "container-user", "daemon-units", "init-before-daemons", "kinit", "squashfs"}

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import yaml
 
 from tests.integration.conftest import REPOSITORY
 from tests.integration.google import wait_for
 from tests.yarn.jobs.cluster import Cluster
+
+pytestmark = pytest.mark.slow
 
 LIVE_WITHIN_SECONDS = 60
 

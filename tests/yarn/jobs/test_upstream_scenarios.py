@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from tests.yarn.jobs.cluster import Cluster
+
+pytestmark = pytest.mark.slow
 
 SCENARIO = """
 import json, sys

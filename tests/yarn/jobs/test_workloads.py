@@ -36,8 +36,8 @@ def run_workload(cloud: LocalCloud, google: Google, name: str) -> dict[str, Any]
     ("name", "owner", "queue"),
     [
         ("flights-etl", "ada", "root.normal"),
-        ("flights-analytics", "ada", "root.low"),
-        ("flights-delay-model", "grace", "root.normal"),
+        pytest.param("flights-analytics", "ada", "root.low", marks=pytest.mark.slow),
+        pytest.param("flights-delay-model", "grace", "root.normal", marks=pytest.mark.slow),
     ],
 )
 def test_a_workload_runs_on_yarn_as_its_owner_and_its_cluster_is_gone(
