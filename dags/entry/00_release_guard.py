@@ -60,7 +60,7 @@ def _copy_of_library(archive: zipfile.ZipFile) -> "Path | None":
         if not copy.is_dir():
             _unpack(archive, files, copy)
         os.utime(copy)
-    except OSError:
+    except (OSError, zipfile.BadZipFile):
         return None
     return copy
 

@@ -139,6 +139,14 @@ def test_a_folder_that_is_not_this_users_alone_is_not_used(tmp_path: Path, prepa
     assert Path(file) == package / "dataplatform_dask/__init__.py"
 
 
+def test_an_archive_that_is_being_written_is_not_kept(tmp_path: Path) -> None:
+    package = archive(tmp_path / "growth.zip", "one", **{"dataplatform_dask/later.py": "RELEASE = 'whole'"})
+    package.write_bytes(package.read_bytes().replace(b"'whole'", b"'half!'"))
+    [[*_, file]] = said(load(tmp_path, package))
+    assert Path(file) == package / "dataplatform_dask/__init__.py"
+    assert copies(tmp_path) == []
+
+
 def test_what_is_wrong_in_the_library_is_said_as_it_is(tmp_path: Path) -> None:
     package = archive(tmp_path / "growth.zip", "one", **{"dataplatform_dask/__init__.py": "import not_there"})
     done = load(tmp_path, package, check=False)
