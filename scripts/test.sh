@@ -69,20 +69,20 @@ stage_freeipa() {
   asked_for pytest -rs tests/freeipa
 }
 
-# DAGs in the Airflow of Composer's image and releases of them into the local cloud's Composer; meanwhile, and as long, the
-# page for newcomers, whose workloads run on real clusters.
+# Releases of DAGs into the local cloud's Composer; beside them, and about as long, DAGs in the Airflow of Composer's image, and
+# the page for newcomers, whose workloads run on real clusters.
 stage_airflow() {
   local result=0
-  alongside releases_and_dags
-  asked_for pytest tests/orchestration/test_first_workload.py || result=$?
+  alongside dags_and_first_workload
+  asked_for pytest tests/orchestration --ignore=tests/orchestration/test_first_workload.py || result=$?
   finish_alongside || result=$?
   return "${result}"
 }
 
-releases_and_dags() {
+dags_and_first_workload() {
   local result=0
   asked_for "${airflow_python}" -W ignore::FutureWarning -m pytest tests/dags || result=$?
-  asked_for pytest tests/orchestration --ignore=tests/orchestration/test_first_workload.py || result=$?
+  asked_for pytest tests/orchestration/test_first_workload.py || result=$?
   return "${result}"
 }
 
@@ -170,14 +170,11 @@ elif [[ "${marked}" == slow ]]; then
   finish_alongside
 else
   run lint
-  # Patching runs wait for clusters, machines and nodes for each other; these stages need one core and no server of theirs.
-  alongside run unit sanity freeipa
-  run patching
+  # Patching runs wait for clusters, nodes and machines for each other; beside them goes what needs one core.
+  alongside run unit sanity freeipa molecule
+  run patching nodes nfs
   finish_alongside
   run localcloud integration airflow yarn
-  alongside run nfs molecule
-  run nodes
-  finish_alongside
 fi
 
 echo "== summary"
