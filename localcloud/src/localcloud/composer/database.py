@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -16,7 +17,7 @@ import filelock
 _MIGRATION_SECONDS = 300
 _LOCK_SECONDS = 300
 # Raised with every change of how the template is made.
-_RECIPE = 2
+_RECIPE = 3
 
 
 class MigrationError(Exception):
@@ -64,6 +65,7 @@ def _migrate(python: Path, template: Path, path: str) -> None:
         # Readers do not wait for the writer; the mode stays with the file.
         with closing(sqlite3.connect(made)) as connection:
             connection.execute("PRAGMA journal_mode=WAL")
+            number_triggers_once(connection)
         # The roles of the web server: hundreds of commits, which it would make at its first start.
         _run(python, environment, "sync-perm")
         with closing(sqlite3.connect(made)) as connection:
@@ -71,6 +73,23 @@ def _migrate(python: Path, template: Path, path: str) -> None:
         temporary = template.with_suffix(f".{os.getpid()}")
         shutil.copyfile(made, temporary)
         temporary.replace(template)
+
+
+def number_triggers_once(connection: sqlite3.Connection) -> None:
+    """Let the id of a trigger never come again, as in Composer's PostgreSQL. Raises MigrationError.
+
+    SQLite gives a new row the id of the last one once that is deleted. A triggerer then takes the trigger of a task
+    that was cleared and runs again for the one that it is just stopping, and fails the task.
+    """
+    [(made,)] = connection.execute("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = 'trigger'").fetchall()
+    numbered = made.replace("id INTEGER NOT NULL", "id INTEGER PRIMARY KEY AUTOINCREMENT")
+    numbered = re.sub(r",\s*CONSTRAINT trigger_pkey PRIMARY KEY \(id\)", "", numbered)
+    if "AUTOINCREMENT" not in numbered:
+        raise MigrationError(f"Airflow's table of triggers is not as expected: {made}")
+    try:
+        connection.executescript(f'BEGIN; DROP TABLE "trigger"; {numbered}; COMMIT')
+    except sqlite3.Error as problem:
+        raise MigrationError(f"Airflow's table of triggers is not as expected: {problem}: {made}") from None
 
 
 def _run(python: Path, environment: dict[str, str], *words: str) -> None:
