@@ -13,7 +13,7 @@ from ansible_collections.dataplatform.compute.plugins.module_utils.task import R
 from tests.freeipa.stand_in import HOST, PASSWORD, REALM, USER, StandIn, missing, stand_in
 
 # The cloud to which keytabs are published.
-from tests.integration.conftest import empty_localcloud, localcloud  # noqa: F401
+from tests.integration.conftest import empty_localcloud, localcloud, started_localcloud  # noqa: F401
 
 
 @pytest.fixture(scope="session")

@@ -67,9 +67,9 @@ def run(
     return completed
 
 
-@pytest.fixture(scope="session")
-def localcloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
-    """A fresh local cloud on a free port, stopped at the end of the run."""
+@pytest.fixture(scope="session", name="running_localcloud")
+def started_localcloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
+    """A local cloud on a free port, stopped at the end of the run."""
     home = tmp_path_factory.mktemp("localcloud") / "home"
     cloud = LocalCloud(home=home, environment={})
     # These tests are about what is asked and answered: clusters without YARN come up at once.
@@ -79,6 +79,13 @@ def localcloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]
         yield LocalCloud(home=home, environment=environment)
     finally:
         cloud.cli("down", check=False)
+
+
+@pytest.fixture(scope="module")
+def localcloud(running_localcloud: LocalCloud) -> LocalCloud:
+    """The local cloud, with nothing in it of other files: which ran before depends on how they are distributed."""
+    running_localcloud.cli("reset", "--yes")
+    return running_localcloud
 
 
 @pytest.fixture

@@ -57,8 +57,7 @@ def job(driver: str, *, name: str = "smoke", timeout: float = 60.0) -> dict[str,
 
 @pytest.fixture(scope="module")
 def google(localcloud: LocalCloud) -> Google:
-    """The cloud with the drivers uploaded and nothing else, whatever another file's tests left in it."""
-    localcloud.cli("reset", "--yes")
+    """The cloud with the drivers uploaded."""
     google = Google(localcloud.environment)
     google.ensure_bucket(BUCKET)
     for name, text in DRIVERS.items():

@@ -52,8 +52,7 @@ def google(localcloud: LocalCloud) -> Iterator[Google]:
     google.post("clusters", {"clusterName": CLUSTER, "projectId": PROJECT, "config": {}})
     wait_for(lambda: google.get(f"clusters/{CLUSTER}").get("status", {}).get("state") == "RUNNING", "the cluster")
     yield google
-    # Other files' tests count clusters.
-    localcloud.cli("reset", "--yes")
+    localcloud.cli("fault", "clear")
 
 
 @pytest.fixture

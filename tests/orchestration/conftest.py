@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 from ansible_collections.dataplatform.compute.plugins.module_utils.client import GoogleClient
 
-from tests.integration.conftest import LocalCloud, empty_localcloud, localcloud
+from tests.integration.conftest import LocalCloud, empty_localcloud, localcloud, started_localcloud
 
-__all__ = ["empty_localcloud", "localcloud"]
+__all__ = ["empty_localcloud", "localcloud", "started_localcloud"]
 
 
 @pytest.fixture(name="client")
