@@ -21,7 +21,7 @@ demo: setup ## Bring up the local cloud, converge it, run one workload on real d
 test: setup ## Run every test but the slow ones
 	@scripts/test.sh
 
-slow: setup ## Run the slow tests, which take as long again
+slow: setup ## Run the slow tests, which `make test` leaves out
 	@scripts/test.sh --slow
 
 lint: setup ## Linters: ruff, shellcheck, yamllint, ansible-lint, changelog
