@@ -3,7 +3,7 @@
 One Airflow process may load several archives, or one archive twice with another release in it, and Python keeps modules
 by name. So the library, and whatever else is in this archive, is forgotten here, before the DAG files are imported.
 
-The library is imported from a copy beside other temporary files, made once per release. From an archive Python compiles
+The library is imported from a copy beside other temporary files, made once per content. From an archive Python compiles
 each module anew in every process, and twice; and a task that runs on while the next release takes the archive's place
 keeps its own library. Where no copy can be kept, the archive itself is read, as without this file.
 
