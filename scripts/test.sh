@@ -126,7 +126,15 @@ stage_molecule() {
   return "${result}"
 }
 
-# run STAGE...: one after the other; what became of each goes to ${outcomes}.
+# reasons FILE: the last lines of a failed stage's output that say why, or just its last ones where no known tool says so.
+reasons() {
+  local plain
+  plain="$(sed -E -e 's/\x1b\[[0-9;]*m//g' -e '/^ *│? *$/d' "$1" | cut -c -200)"
+  grep -E -A 6 '^(FAILED|ERROR) [^ ]|\[ERROR\]|fatal: |^CRITICAL Idem' <<<"${plain}" | tail -n 18 ||
+    tail -n 10 <<<"${plain}"
+}
+
+# run STAGE...: one after the other; what became of each goes to ${results}/outcomes.
 run() {
   local stage started result
   for stage in "$@"; do
@@ -134,13 +142,13 @@ run() {
     started=${SECONDS}
     # A function called in a condition runs without errexit; a subshell of its own keeps it.
     set +e
-    (set -e; "stage_${stage}")
-    result=$?
+    (set -e; "stage_${stage}") 2>&1 | tee "${results}/${stage}"
+    result=${PIPESTATUS[0]}
     set -e
     if ((result == 0)); then
-      echo "passed  ${stage}  $((SECONDS - started)) s" >>"${outcomes}"
+      echo "passed  ${stage}  $((SECONDS - started)) s" >>"${results}/outcomes"
     else
-      echo "FAILED  ${stage}  $((SECONDS - started)) s" >>"${outcomes}"
+      echo "FAILED  ${stage}  $((SECONDS - started)) s" >>"${results}/outcomes"
     fi
   done
 }
@@ -159,9 +167,9 @@ for stage in "$@"; do
   fi
 done
 
-outcomes="$(mktemp)"
-readonly outcomes
-trap 'rm -f "${outcomes}"' EXIT
+results="$(mktemp -d)"
+readonly results
+trap 'rm -rf "${results}"' EXIT
 if (($#)); then
   run "$@"
 elif [[ "${marked}" == slow ]]; then
@@ -179,8 +187,13 @@ else
 fi
 
 echo "== summary"
-cat "${outcomes}"
-failed="$(grep -c '^FAILED' "${outcomes}" || true)"
+while read -r outcome stage _; do
+  [[ "${outcome}" == FAILED ]] || continue
+  echo "-- why ${stage} failed"
+  reasons "${results}/${stage}"
+done <"${results}/outcomes"
+cat "${results}/outcomes"
+failed="$(grep -c '^FAILED' "${results}/outcomes" || true)"
 [[ "${marked}" == slow ]] || echo "left out: tests marked slow; 'make slow' runs them"
-echo "stages: $(($(wc -l <"${outcomes}") - failed)) passed, ${failed} failed"
+echo "stages: $(($(wc -l <"${results}/outcomes") - failed)) passed, ${failed} failed"
 ((failed == 0))
