@@ -150,6 +150,32 @@ def test_an_environment_beside_this_one_is_sound(inventories: Path) -> None:
     assert check_inventory(facts, source) == []
 
 
+@pytest.mark.parametrize(
+    ("before_dev", "chain"),
+    [("prod", "prod after dev after prod"), ("dev", "prod after dev after dev")],
+    ids=["back to this one", "among the others"],
+)
+def test_the_chain_of_environments_has_an_end(inventories: Path, before_dev: str, chain: str) -> None:
+    patching = inventories / "dev/group_vars/all/patching.yml"
+    patching.write_text(yaml.safe_dump({"platform_patching": {"after": before_dev}}))
+    source = Source(positions={}, duplicates=[], directory=str(inventories / "prod"))
+    facts = {**facts_with("platform_patching/after", "dev"), "platform_environment": "prod"}
+    expected = f"expected an end, for without one no version ever comes: {chain}"
+    assert check_inventory(facts, source) == [
+        Finding("platform_patching.after", "'dev'", expected, file=source.directory)
+    ]
+
+
+@pytest.mark.parametrize(
+    "written", ["platform_patching: {after: null}", "platform_patching: nonsense", "[", "", "a: !vault x"], ids=str
+)
+def test_what_is_wrong_in_another_environment_is_not_said_here(inventories: Path, written: str) -> None:
+    (inventories / "dev/group_vars/all/patching.yml").write_text(written)
+    source = Source(positions={}, duplicates=[], directory=str(inventories / "prod"))
+    facts = {**facts_with("platform_patching/after", "dev"), "platform_environment": "prod"}
+    assert check_inventory(facts, source) == []
+
+
 def test_nonsense_in_a_file_of_pins_is_one_finding_with_file_and_line(inventories: Path) -> None:
     facts = {**sound_facts(), "platform_environment": "dev", "platform_pins": "nonsense"}
     findings = check_inventory(facts, read_source(inventories / "dev"))
