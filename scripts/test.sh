@@ -179,9 +179,9 @@ elif [[ "${marked}" == slow ]]; then
   finish_alongside
 else
   run lint
-  # Patching runs wait for clusters, nodes and machines for each other; beside them goes what needs one core.
-  alongside run unit sanity freeipa molecule
-  run patching nodes nfs
+  # Patching runs wait for clusters, and nodes for each other; beside them goes what needs one core.
+  alongside run unit sanity freeipa molecule nfs
+  run patching nodes
   finish_alongside
   run localcloud integration airflow yarn
 fi
