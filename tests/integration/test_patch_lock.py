@@ -140,6 +140,19 @@ def test_an_unfinished_run_leaves_its_lock_to_whoever_comes_next(as_process: Cal
 def test_check_mode_takes_nothing(client: GoogleClient) -> None:
     assert task(patch_lock.DEFINITION, check=True, environment="dev")["changed"] is True
     assert names(client) == set()
+@pytest.mark.usefixtures("client")
+def test_a_holding_lasts_for_longer_where_its_run_says_so() -> None:
+    taken = lock()
+    time.sleep(2.2)
+    assert lock(run=taken["run"])["run"] == taken["run"]
+    assert lock("read", lease=60)["seconds_left"] >= 59, "the lease began anew"
+    other = lock(lease=0.001)
+    assert other["interrupted"] is True
+    problem = lock(run=taken["run"])["msg"]
+    assert "is not this run's any more" in problem
+    assert lock("read")["run"] == other["run"]
+
+
 
 
 def test_artefacts_are_copied_once_and_whole(client: GoogleClient) -> None:

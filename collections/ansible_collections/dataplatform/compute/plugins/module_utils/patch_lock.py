@@ -45,6 +45,8 @@ def run(params: dict[str, Any], client: GoogleClient, reporter: Reporter) -> dic
         return _end(storage, state, params, reporter)
     if params["lease"] <= 0:
         raise ValidationError([f"lease is {params['lease']:g}; expected seconds above 0"], "the options of patch_lock")
+    if params["run"]:
+        return _renew(storage, state, params, reporter)
     found = _described(state, params["lease"])
     if state is not None and not _is_over(state, params["lease"]):
         raise LockedError(_who_has_it(storage, found))
@@ -70,6 +72,20 @@ def _write(storage: TreeStorage, params: Mapping[str, Any], run_id: str, generat
             f"Another patching run took {storage.uri_of(NAME)} at the same moment. Nothing was changed; run again when"
             " it has ended."
         ) from error
+
+
+def _renew(
+    storage: TreeStorage, state: ObjectState | None, params: Mapping[str, Any], reporter: Reporter
+) -> dict[str, Any]:
+    """Let the lease begin anew; raises LockedError where another run has taken the lock over."""
+    if state is None or state.metadata.get("run") != params["run"]:
+        raise LockedError(
+            f"{storage.uri_of(NAME)} is not this run's any more: its lease of {params['lease']:g} s was over, or"
+            " somebody deleted it. This run ends here; run again when no other is at work."
+        )
+    if not reporter.check_mode:
+        storage.patch_metadata(NAME, {"purpose": params["purpose"]}, state.generation, attempts=4)
+    return {"changed": True, "run": params["run"], "interrupted": False, "held_by": ""}
 
 
 def _end(
@@ -107,7 +123,8 @@ def _who_has_it(storage: TreeStorage, found: Mapping[str, Any]) -> str:
     return (
         f"{storage.uri_of(NAME)} belongs to a run ({found['purpose'] or 'patching'}) by {found['held_by']}, which may"
         " be alive. Nothing was changed. Run again when it has ended; if it was cut short on another machine, in"
-        f" {found['seconds_left']} s, or delete that object first."
+        f" {found['seconds_left']} s, or at once with a shorter lease (-e patching_lease_seconds=1). Do not delete that"
+        " object: it tells the next run what to finish."
     )
 
 

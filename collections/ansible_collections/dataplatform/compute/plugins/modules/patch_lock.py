@@ -31,7 +31,8 @@ options:
     required: true
   state:
     description:
-      - V(held) takes the lock; the task fails where another run has it.
+      - V(held) takes the lock; the task fails where another run has it. With O(run) it lets that holding's lease begin
+        anew, and fails where another run has taken the lock over.
       - V(free) gives it back, if it still is that of O(run).
       - V(unfinished) leaves it without an owner, so that the next run, on whatever machine, takes it over at once.
       - V(read) only looks.
@@ -60,6 +61,13 @@ EXAMPLES = r"""
     bucket: example-artifacts
     environment: dev
   register: lock
+
+- name: Keep it for longer
+  dataplatform.compute.patch_lock:
+    project: example-project
+    bucket: example-artifacts
+    environment: dev
+    run: "{{ lock.run }}"
 
 - name: Give it back
   dataplatform.compute.patch_lock:
