@@ -54,8 +54,12 @@ def pins_id(pins: Mapping[str, Any]) -> str:
 
 
 def common_id(pins: Mapping[str, Any]) -> str:
-    """The name of what of these pins is the same in every environment: all but the node bundle."""
-    return pins_id({**pins, "node_bundle": None})
+    """The name of what of these pins is the same in every environment: all but the node bundle.
+
+    A Dask environment counts by its lock: a candidate's other hashes are known only when it is built.
+    """
+    environment = pins["environment"] and {"lock_sha256": pins["environment"]["lock_sha256"]}
+    return pins_id({**pins, "environment": environment, "node_bundle": None})
 
 
 def record_matches(pins: Mapping[str, Any], record: Mapping[str, Any] | None) -> bool:

@@ -171,6 +171,17 @@ def test_pins_changed_by_hand_after_their_canary_block() -> None:
     reason = only_reason(plan(second(upstream=Upstream("dev", dev, record(PINS)))))
     assert reason.startswith("dev has other pins than its record says")
 
+def test_packages_that_were_rolled_back_are_not_tried_again() -> None:
+    """Of a candidate only the lock is known; what was withdrawn has all hashes of its build."""
+    left = {**PINS, "environment": {**ENVIRONMENT, "lock_sha256": "7" * 64}}
+    entry = {"id": pins_id(left), "common_id": common_id(left), "at": "2026-11-28T12:00:00Z", "reason": "slow"}
+    pins = {**PINS, "environment": ENVIRONMENT}
+    facts = first(pins=pins, lock=Lock("7" * 64, [], ""), record=record(pins, withdrawn=[entry]))
+    found = plan(facts)
+    assert (found.decision, found.changes) == (NOTHING, [])
+    assert plan(replace(facts, lock=Lock("8" * 64, [], ""))).decision == CANDIDATE
+
+
 
 @pytest.mark.parametrize(("at", "blocked"), [("2026-11-15T12:00:01Z", False), ("2026-11-15T11:59:59Z", True)])
 def test_a_record_may_be_as_old_as_the_limit(at: str, blocked: bool) -> None:
