@@ -7,6 +7,11 @@ from typing import Any
 import pytest
 from ansible_collections.dataplatform.compute.plugins.module_utils.dag_archive import build_archive
 from ansible_collections.dataplatform.compute.plugins.module_utils.dag_gate import ask_gate, describe
+from ansible_collections.dataplatform.compute.plugins.module_utils.dag_loose_files import (
+    LOOSE,
+    merge_documents,
+    merge_sources,
+)
 from ansible_collections.dataplatform.compute.plugins.module_utils.dag_sources import read_sources
 
 from tests.orchestration.gate_support import AIRFLOW_PYTHON, REPOSITORY, settings
@@ -45,3 +50,11 @@ def test_files_are_imported_fast(verdict: dict[str, Any]) -> None:
         if seconds > 2.5
     }
     assert slow == {}
+
+
+def test_the_platforms_own_dags_pass_as_loose_files(verdict: dict[str, Any]) -> None:
+    merged = merge_sources(read_sources(str(REPOSITORY / "dags"), TEAMS))
+    report = ask_gate([build_archive(LOOSE, "local", merged.files, merge_documents(documents()))], settings())
+    assert describe(report["findings"], {LOOSE: merged.origins}) == []
+    archives = verdict["archives"]
+    assert set(report["archives"][LOOSE]["dags"]) == set().union(*(archives[team]["dags"] for team in archives))

@@ -145,6 +145,10 @@ def _check(params: Mapping[str, Any]) -> None:
     problems = []
     if params["layout"] == FILES and set(params["teams"] or params["documents"]) != set(params["documents"]):
         problems.append("teams names some of the teams, but loose files are one tree of all; expected no teams")
+    if LOOSE in params["documents"]:
+        problems.append(
+            f"documents has the team {LOOSE!r}, as loose files of all teams are called; expected another name"
+        )
     if params["keep"] < 1:
         problems.append(f"keep is {params['keep']}, expected 1 at least")
     for team in params["teams"] or []:

@@ -151,6 +151,12 @@ def test_a_dag_may_move_to_another_loose_file_but_not_to_that_of_somebody() -> N
         dag_release.require_free_ids([target], theirs, present, {LOOSE: before}, origins)
 
 
+def test_no_team_is_called_as_the_loose_files_of_all_are() -> None:
+    params = {"layout": "archive", "teams": None, "keep": 1, "documents": {LOOSE: "{}", "growth": "{}"}}
+    with pytest.raises(ValidationError, match="documents has the team 'files'"):
+        dag_release.run(params, None, Reporter())
+
+
 def test_what_is_live_of_a_team_that_is_gone_is_said() -> None:
     store = LiveReleases(None, "bucket", "dags")
     present = Present({}, {"growth": LIVE, "gone": replace(LIVE, team="gone")}, store, "gs://bucket/dags")
