@@ -105,6 +105,9 @@ def run(params: dict[str, Any], client: GoogleClient, reporter: Reporter) -> dic
             api.wait_until_running(params["composer_environment"], params["ready_timeout"])
         before = airflow.look()
         require_free_ids(targets, before, present, records, origins)
+        for target in targets:
+            if target.data is not None:
+                present.store.require_free(target.data)
     pruning = {
         plan.team: plan_pruning(
             present.kept.get(plan.team, {}),

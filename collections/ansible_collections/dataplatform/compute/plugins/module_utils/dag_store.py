@@ -196,6 +196,9 @@ class LiveReleases:
                 )
         return found
 
+    def require_free(self, _data: bytes) -> None:
+        """Raise OwnershipError where something else is in the way; of an archive's one object a listing tells it."""
+
     def write(self, record: ReleaseRecord, data: bytes, *, released: Mapping[str, str], generation: str) -> LiveRelease:
         """Replace a team's archive, if it still is at ``generation``, by one that is not verified yet.
 
