@@ -124,6 +124,30 @@ def test_a_release_that_is_overtaken_while_it_is_verified_is_not_put_back(
     assert live(releaser)[:2] == (archive("z").release, "true")
 
 
+def test_what_is_live_and_no_longer_runs_gives_way_to_the_release_before(releaser: Releaser) -> None:
+    for one in (FIRST, SECOND):
+        releaser.release(one)
+    assert releaser.switch(releaser.targets({"growth": SECOND}, again=True)).verified == ["growth"]
+    assert live(releaser) == (SECOND.release, "true", FIRST.release)
+    releaser.airflow.lost = "c.py"
+    outcome = releaser.switch(releaser.targets({"growth": SECOND}, again=True))
+    assert "a lost package" in outcome.failed["growth"]
+    assert outcome.put_back["growth"] == f"release {FIRST.release}, which Airflow runs again"
+    assert live(releaser)[:2] == (FIRST.release, "true")
+
+
+def test_what_no_longer_runs_and_has_no_release_before_it_is_looked_for_by_the_next_run(releaser: Releaser) -> None:
+    releaser.release(FIRST)
+    releaser.airflow.lost = "b.py"
+    outcome = releaser.switch(releaser.targets({"growth": FIRST}, again=True))
+    assert "so it stays" in outcome.put_back["growth"]
+    # The next run does not know that there was a reason to look.
+    assert "a lost package" in releaser.switch(releaser.targets({"growth": FIRST})).failed["growth"]
+    releaser.airflow.lost = ""
+    assert releaser.switch(releaser.targets({"growth": FIRST})).verified == ["growth"]
+    assert live(releaser) == (FIRST.release, "true", "")
+
+
 class Killed(BaseException):
     """The process is gone."""
 

@@ -32,6 +32,7 @@ from ansible_collections.dataplatform.compute.plugins.module_utils.dag_records i
 from ansible_collections.dataplatform.compute.plugins.module_utils.dag_release_plan import (
     NONE,
     RELEASE,
+    VERIFY_AGAIN,
     TeamPlan,
     plan_pruning,
     plan_team,
@@ -49,7 +50,11 @@ from ansible_collections.dataplatform.compute.plugins.module_utils.dag_switch im
     Target,
     raise_failures,
 )
-from ansible_collections.dataplatform.compute.plugins.module_utils.dag_verification import Seen, taken_ids
+from ansible_collections.dataplatform.compute.plugins.module_utils.dag_verification import (
+    Seen,
+    is_one_of,
+    taken_ids,
+)
 from ansible_collections.dataplatform.compute.plugins.module_utils.errors import ValidationError
 from ansible_collections.dataplatform.compute.plugins.module_utils.near_miss import near_miss
 from ansible_collections.dataplatform.compute.plugins.module_utils.task import Reporter, TaskDefinition
@@ -64,6 +69,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "import_seconds": {"type": "float", "default": 30.0},
     "keep": {"type": "int", "default": 10},
     "replace_layout": {"type": "bool", "default": False},
+    "verify_unchanged": {"type": "bool", "default": False},
     "airflow_python": {"type": "path", "required": True},
     "gate_directory": {"type": "path", "required": True},
     "gate_timeout": {"type": "float", "default": 900.0},
@@ -90,7 +96,8 @@ def run(params: dict[str, Any], client: GoogleClient, reporter: Reporter) -> dic
     warn_of_teams_that_are_gone(present, archives, reporter)
 
     teams = sorted(archives) if params["layout"] == FILES else params["teams"] or sorted(archives)
-    plans = [plan_team(team, archives[team].release, present.live.get(team)) for team in teams]
+    again = params["verify_unchanged"]
+    plans = [plan_team(team, archives[team].release, present.live.get(team), again=again) for team in teams]
     plans = [_with_drift(plan, archives[plan.team], present) for plan in plans]
     changing = [plan for plan in plans if plan.action != NONE]
     records = _records(present, kept_store, teams)
@@ -127,7 +134,7 @@ def run(params: dict[str, Any], client: GoogleClient, reporter: Reporter) -> dic
         present.other.remove()
     if targets:
         switch = ReleaseSwitch(kept_store, present.store, airflow, released_by=by, progress=reporter.progress)
-        outcome = switch.run(targets, before)
+        outcome = switch.run(targets, _before_this_run(before, plans, targets, present))
         _add_outcome(result, outcome)
         raise_failures(outcome, result)
     for team, old in pruning.items():
@@ -206,6 +213,13 @@ def require_free_ids(
         raise ValidationError(problems, "the DAGs of this release")
 
 
+def _before_this_run(seen: Seen, plans: Sequence[TeamPlan], targets: Sequence[Target], present: Present) -> Seen:
+    """What Airflow said before, without errors of what is verified again: those are no remains of another release."""
+    again = {plan.team for plan in plans if plan.action == VERIFY_AGAIN}
+    names = frozenset().union(*(present.store.files_of(one.record) for one in targets if one.team in again))
+    return replace(seen, errors={file: error for file, error in seen.errors.items() if not is_one_of(file, names)})
+
+
 def warn_of_teams_that_are_gone(present: Present, teams: Collection[str], reporter: Reporter) -> None:
     """Say what is live of teams that the inventory no longer has: no release replaces it, and its DAGs go on."""
     for team in sorted(set(present.live) - set(teams)):
@@ -257,6 +271,8 @@ def _add_outcome(result: dict[str, Any], outcome: Outcome) -> None:
     result["put_back"] = dict(outcome.put_back)
     if not outcome.written:
         result["changed"] = False
+    elif outcome.put_back:
+        result["changed"] = True
 
 
 DEFINITION = TaskDefinition(argument_spec=add_common_arguments(ARGUMENTS), run=run)

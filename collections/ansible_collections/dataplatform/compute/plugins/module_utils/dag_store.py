@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.dataplatform.compute.plugins.module_utils.client import GoogleClient
@@ -224,6 +224,18 @@ class LiveReleases:
             self._storage.patch_metadata(f"{live.team}{self.suffix}", metadata, live.generation, attempts=3)
         except ConcurrentWriterError as error:
             raise self._overtaken(live.team) from error
+
+    def mark_unverified(self, live: LiveRelease) -> LiveRelease:
+        """Say that it has to be seen again, so that a run after one that is stopped or fails asks for it, too.
+
+        It did run, so without another way back it is its own.
+        """
+        metadata = {"verified": "false", "previous": live.previous or live.release}
+        try:
+            self._storage.patch_metadata(f"{live.team}{self.suffix}", metadata, live.generation, attempts=3)
+        except ConcurrentWriterError as error:
+            raise self._overtaken(live.team) from error
+        return replace(live, verified=False, previous=metadata["previous"])
 
     def remove(self, live: LiveRelease) -> None:
         """Take a team's archive out of the environment, if it still is this one."""

@@ -23,6 +23,7 @@ from ansible_collections.dataplatform.compute.plugins.module_utils.dag_release_p
     NONE,
     RELEASE,
     VERIFY,
+    VERIFY_AGAIN,
     plan_pruning,
     plan_team,
 )
@@ -65,6 +66,12 @@ def test_the_action_follows_from_what_is_live(
 ) -> None:
     plan = plan_team("growth", release, live)
     assert (plan.action, plan.previous) == (action, previous)
+
+
+def test_what_is_live_and_unchanged_is_verified_again_on_request_only() -> None:
+    assert plan_team("growth", "a", LIVE, again=True).action == VERIFY_AGAIN
+    assert plan_team("growth", "a", replace(LIVE, verified=False), again=True).action == VERIFY
+    assert plan_team("growth", "b", LIVE, again=True).action == RELEASE
 
 
 def kept(*releases: str) -> dict[str, KeptRelease]:
