@@ -73,6 +73,13 @@ class SmallAirflow:
     lost: str = ""
     on_look: Callable[[int], None] = lambda _number: None
 
+    def get_environment(self, _name: str) -> dict[str, Any]:
+        """Say where its DAG folder is."""
+        return {"config": {"dagGcsPrefix": f"gs://{COMPOSER}/dags"}}
+
+    def wait_until_running(self, _name: str, _timeout: float) -> None:
+        """Nothing to wait for."""
+
     def run(self, _environment: str, command: str, _parameters: Any = (), _timeout: float = 0) -> CommandOutput:
         """Answer the two commands that a verification gives."""
         if command == "dags list":
