@@ -84,6 +84,11 @@ class LooseReleases(LiveReleases):
         self._sync({}, Reporter())
         super().remove(live)
 
+    def clear(self, live: Mapping[str, LiveRelease]) -> None:
+        """Take them out, and also the files of a release that was not written to its end."""
+        super().clear(live)
+        self._sync({}, Reporter())
+
     def _sync(self, files: Mapping[str, bytes], reporter: Reporter) -> dict[str, Any]:
         params = {
             **{name: option.get("default") for name, option in tree_sync.ARGUMENTS.items()},

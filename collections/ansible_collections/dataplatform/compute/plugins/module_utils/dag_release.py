@@ -17,6 +17,7 @@ from ansible_collections.dataplatform.compute.plugins.module_utils.composer_api 
 from ansible_collections.dataplatform.compute.plugins.module_utils.dag_archive import DagArchive, build_archive
 from ansible_collections.dataplatform.compute.plugins.module_utils.dag_artifacts import missing_objects, named_objects
 from ansible_collections.dataplatform.compute.plugins.module_utils.dag_gate import GateSettings, ask_gate, describe
+from ansible_collections.dataplatform.compute.plugins.module_utils.dag_layout import put_layout_back
 from ansible_collections.dataplatform.compute.plugins.module_utils.dag_loose_files import (
     LOOSE,
     merge_documents,
@@ -135,6 +136,9 @@ def run(params: dict[str, Any], client: GoogleClient, reporter: Reporter) -> dic
     if targets:
         switch = ReleaseSwitch(kept_store, present.store, airflow, released_by=by, progress=reporter.progress)
         outcome = switch.run(targets, _before_this_run(before, plans, targets, present))
+        if present.other is not None and outcome.failed:
+            back = ReleaseSwitch(kept_store, present.other.store, airflow, released_by=by, progress=reporter.progress)
+            put_layout_back(present, kept_store, back, outcome)
         _add_outcome(result, outcome)
         raise_failures(outcome, result)
     for team, old in pruning.items():
@@ -269,7 +273,7 @@ def _target(plan: TeamPlan, archive: DagArchive, report: Mapping[str, Any], pres
 def _add_outcome(result: dict[str, Any], outcome: Outcome) -> None:
     result["verified"] = sorted(outcome.verified)
     result["put_back"] = dict(outcome.put_back)
-    if not outcome.written:
+    if not outcome.written and not outcome.put_back:
         result["changed"] = False
     elif outcome.put_back:
         result["changed"] = True

@@ -244,6 +244,11 @@ class LiveReleases:
         except ConcurrentWriterError as error:
             raise self._overtaken(live.team) from error
 
+    def clear(self, live: Mapping[str, LiveRelease]) -> None:
+        """Take all of these out of the environment."""
+        for one in live.values():
+            self.remove(one)
+
     def require_current(self, live: LiveRelease) -> None:
         """Raise ConcurrentWriterError when the archive is no longer the one that was written."""
         state = self._storage.state(f"{live.team}{self.suffix}")

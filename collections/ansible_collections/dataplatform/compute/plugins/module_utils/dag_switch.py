@@ -228,6 +228,8 @@ def raise_failures(outcome: Outcome, result: dict[str, Any]) -> None:
     for team, reason in sorted(outcome.failed.items()):
         state = f"\nPut back: {outcome.put_back[team]}." if team in outcome.put_back else ""
         lines.append(f"The release of team {team} failed: {reason}{state}")
+    for team in sorted(set(outcome.put_back) - set(outcome.failed)):
+        lines.append(f"Put back of the layout before, team {team}: {outcome.put_back[team]}.")
     done = f"\nReleased all the same: {', '.join(outcome.verified)}." if outcome.verified else ""
     raise PartialFailureError("\n".join(lines) + done, result)
 

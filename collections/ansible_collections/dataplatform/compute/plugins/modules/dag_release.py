@@ -57,7 +57,8 @@ options:
   replace_layout:
     description:
       - Whether what is live of the other O(layout) is taken out of the DAG folder first. Its DAGs are missing from
-        Airflow until the new ones have arrived. Otherwise it is refused, because every DAG would be there twice.
+        Airflow until the new ones have arrived. Where Airflow does not run one of those, all are taken out again, and
+        what was live before is put back. Otherwise it is refused, because every DAG would be there twice.
     type: bool
     default: false
   verify_unchanged:
