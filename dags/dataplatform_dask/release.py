@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 
 PLACEMENTS = ("own", "shared")
 PRIORITIES = ("critical", "normal", "low")
+#: What stands for a team where the files of all teams are released together, as loose files.
+ALL_TEAMS = "files"
 
 
 class ReleaseError(ValueError):
@@ -50,9 +52,12 @@ class Release(NamedTuple):
         return pick(self.users, owner, "owner", "users of the inventory (platform_users)")
 
     def member(self, owner: str) -> Mapping[str, Any]:
-        """Return what ``user`` does. Raises ReleaseError for a user of another team too: theirs to spend, not ours."""
+        """Return what ``user`` does. Raises ReleaseError for a user of another team too: theirs to spend, not ours.
+
+        A release of loose files is of all teams, so every user is one of it.
+        """
         user = self.user(owner)
-        if user["team"] != self.team:
+        if self.team not in (user["team"], ALL_TEAMS):
             raise ReleaseError(
                 f"owner {owner!r} is of the team {user['team']!r}, "
                 f"expected a user of {self.team!r}, whose release this is"

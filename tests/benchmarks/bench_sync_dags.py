@@ -12,7 +12,7 @@ of it that one could do with: without the fresh Airflow and the list of environm
 
 Ours is the whole playbook: check of the inventory, principal, jobs, gate, archives, comparison with what is live. It
 is timed with the verdict of an earlier run on the very same archives (what a repeated run has), and with the gate asked
-anew.
+anew; the bar is judged for each.
 """
 
 from __future__ import annotations
@@ -139,16 +139,15 @@ def run_benchmark(options: argparse.Namespace, work: Path, environment: dict[str
     rows = {
         "sample": "Google's sample pipeline",
         "least": "its least: ruff, DagBag tests, rsync",
-        "ours": "sync_dags.yml",
+        "ours": "sync_dags.yml, verdict remembered",
         "asked": "sync_dags.yml, gate asked anew",
     }
     for name, words in rows.items():
         taken = medians[name]
         print(f"{words:44}{taken:8.2f}{medians['sample'] / taken:13.1f}x{medians['least'] / taken:16.1f}x")
-    met = medians["sample"] >= BAR * medians["ours"]
-    print(
-        f"bar: the sample pipeline takes at least {BAR:g} times as long as sync_dags.yml: {'met' if met else 'MISSED'}"
-    )
+    print(f"bar: the sample pipeline takes at least {BAR:g} times as long:")
+    for name in ("ours", "asked"):
+        print(f"  as {rows[name]}: {'met' if medians['sample'] >= BAR * medians[name] else 'MISSED'}")
 
 
 def sample_pipeline(

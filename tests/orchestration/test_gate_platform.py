@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.dataplatform.compute.plugins.module_utils.dag_archive import build_archive
 from ansible_collections.dataplatform.compute.plugins.module_utils.dag_gate import ask_gate, describe
+from ansible_collections.dataplatform.compute.plugins.module_utils.dag_loose_files import (
+    LOOSE,
+    merge_documents,
+    merge_sources,
+)
 from ansible_collections.dataplatform.compute.plugins.module_utils.dag_sources import read_sources
 
 from tests.orchestration.gate_support import AIRFLOW_PYTHON, REPOSITORY, settings
@@ -45,3 +53,34 @@ def test_files_are_imported_fast(verdict: dict[str, Any]) -> None:
         if seconds > 2.5
     }
     assert slow == {}
+
+
+def test_the_platforms_own_dags_pass_as_loose_files(verdict: dict[str, Any]) -> None:
+    merged = merge_sources(read_sources(str(REPOSITORY / "dags"), TEAMS))
+    report = ask_gate([build_archive(LOOSE, "local", merged.files, merge_documents(documents()))], settings())
+    assert describe(report["findings"], {LOOSE: merged.origins}) == []
+    archives = verdict["archives"]
+    assert set(report["archives"][LOOSE]["dags"]) == set().union(*(archives[team]["dags"] for team in archives))
+
+
+@pytest.mark.parametrize("syntax", ["regexp", "glob"])
+def test_of_loose_files_airflow_reads_the_top_alone(tmp_path: Path, syntax: str) -> None:
+    merged = merge_sources(read_sources(str(REPOSITORY / "dags"), TEAMS))
+    folder = tmp_path / "dags"
+    # Modules of a team, with the words by which Airflow knows a DAG file.
+    for name, content in {**merged.files, "theirs/not_dataplatform_dask.py": b"# airflow dag"}.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    ask = (
+        "from airflow.utils.file import find_path_from_directory as find;"
+        f"print(*find({str(folder)!r}, '.airflowignore', {syntax!r}), sep='\\n')"
+    )
+    environment = {"AIRFLOW_HOME": str(tmp_path / "airflow"), "PATH": os.environ["PATH"]}
+    command = [str(AIRFLOW_PYTHON), "-W", "ignore", "-c", ask]
+    answer = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    read = {str(Path(line).relative_to(folder)) for line in answer.stdout.splitlines() if line.endswith(".py")}
+    # What no release wrote is read as before.
+    assert read == {name for name in merged.files if name.endswith(".py") and "/" not in name} | {
+        "theirs/not_dataplatform_dask.py"
+    }

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
+from ansible_collections.dataplatform.compute.plugins.module_utils import dag_rollback
 from ansible_collections.dataplatform.compute.plugins.module_utils.client import GoogleClient
 from ansible_collections.dataplatform.compute.plugins.module_utils.dag_store import LiveReleases
+from ansible_collections.dataplatform.compute.plugins.module_utils.dag_switch import AirflowEnvironment
+from ansible_collections.dataplatform.compute.plugins.module_utils.task import Reporter
 from ansible_collections.dataplatform.compute.plugins.module_utils.tree_errors import OwnershipError
 
 from tests.orchestration.release_support import (
@@ -124,6 +128,30 @@ def test_a_release_that_is_overtaken_while_it_is_verified_is_not_put_back(
     assert live(releaser)[:2] == (archive("z").release, "true")
 
 
+def test_what_is_live_and_no_longer_runs_gives_way_to_the_release_before(releaser: Releaser) -> None:
+    for one in (FIRST, SECOND):
+        releaser.release(one)
+    assert releaser.switch(releaser.targets({"growth": SECOND}, again=True)).verified == ["growth"]
+    assert live(releaser) == (SECOND.release, "true", FIRST.release)
+    releaser.airflow.lost = "c.py"
+    outcome = releaser.switch(releaser.targets({"growth": SECOND}, again=True))
+    assert "a lost package" in outcome.failed["growth"]
+    assert outcome.put_back["growth"] == f"release {FIRST.release}, which Airflow runs again"
+    assert live(releaser)[:2] == (FIRST.release, "true")
+
+
+def test_what_no_longer_runs_and_has_no_release_before_it_is_looked_for_by_the_next_run(releaser: Releaser) -> None:
+    releaser.release(FIRST)
+    releaser.airflow.lost = "b.py"
+    outcome = releaser.switch(releaser.targets({"growth": FIRST}, again=True))
+    assert "so it stays" in outcome.put_back["growth"]
+    # The next run does not know that there was a reason to look.
+    assert "a lost package" in releaser.switch(releaser.targets({"growth": FIRST})).failed["growth"]
+    releaser.airflow.lost = ""
+    assert releaser.switch(releaser.targets({"growth": FIRST})).verified == ["growth"]
+    assert live(releaser) == (FIRST.release, "true", "")
+
+
 class Killed(BaseException):
     """The process is gone."""
 
@@ -178,6 +206,61 @@ def test_killed_at_a_write_the_release_before_can_be_had_again(releaser: Release
         releaser.release(SECOND)
     undo()
     assert releaser.release(FIRST).failed == {}
+    assert live(releaser)[:2] == (FIRST.release, "true")
+
+
+def roll_back(releaser: Releaser, monkeypatch: pytest.MonkeyPatch, release: str = "") -> dict[str, Any]:
+    """Run dag_rollback against the small Airflow."""
+    monkeypatch.setattr(dag_rollback, "ComposerApi", lambda *_arguments: releaser.airflow)
+    no_pauses = partial(AirflowEnvironment, sleep=lambda _seconds: None)
+    monkeypatch.setattr(dag_rollback, "AirflowEnvironment", no_pauses)
+    params = {name: option.get("default") for name, option in dag_rollback.ARGUMENTS.items()}
+    place = {
+        "composer_environment": "etl",
+        "location": "europe-west1",
+        "environment": "test",
+        "verify_timeout": releaser.deadline,
+    }
+    asked = {"artifacts_bucket": ARTIFACTS, "team": "growth", "release": release or None}
+    return dag_rollback.run({**params, **place, **asked}, releaser.client, Reporter())
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("write", [1, 2, 3, 4])
+@pytest.mark.parametrize("named", [True, False], ids=["named", "the one before"])
+def test_killed_at_a_write_a_rollback_works(
+    releaser: Releaser, monkeypatch: pytest.MonkeyPatch, write: int, after: bool, named: bool
+) -> None:
+    oldest = archive("old")
+    for one in (oldest, FIRST):
+        releaser.release(one)
+    undo = kill_at(releaser.client, write, after)
+    with pytest.raises(Killed):
+        releaser.release(SECOND)
+    undo()
+    was_live = live(releaser)[0]
+    before_it = FIRST if was_live == SECOND.release else oldest
+    result = roll_back(releaser, monkeypatch, oldest.release if named else "")
+    wanted = oldest if named else before_it
+    assert (result["replaced"], result["release"], result["put_back"]) == (was_live, wanted.release, {})
+    assert live(releaser)[:2] == (wanted.release, "true")
+    assert releaser.airflow.fetched["dataplatform-growth.zip"] == wanted.data
+    # What is live and verified is not switched again.
+    assert roll_back(releaser, monkeypatch, wanted.release)["changed"] is False
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("write", [4, 5])
+def test_killed_while_putting_back_a_rollback_works(
+    releaser: Releaser, monkeypatch: pytest.MonkeyPatch, write: int, after: bool
+) -> None:
+    releaser.release(FIRST)
+    undo = kill_at(releaser.client, write, after)
+    with pytest.raises(Killed):
+        releaser.release(archive("a", broken="ImportError: x"))
+    undo()
+    # After the last write there is nothing left to do.
+    assert roll_back(releaser, monkeypatch, FIRST.release).get("put_back", {}) == {}
     assert live(releaser)[:2] == (FIRST.release, "true")
 
 

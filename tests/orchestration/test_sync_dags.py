@@ -44,6 +44,8 @@ if "/gcs/dags" in __file__ or "gcs" in os.environ.get("AIRFLOW__CORE__DAGS_FOLDE
     raise ModuleNotFoundError("No module named 'only_there'")
 """
 
+LOOSE_FILES = json.dumps({"platform_dag_release": {"layout": "files", "keep": 3, "schedules": True}})
+
 
 @dataclass
 class Deployment:
@@ -193,6 +195,14 @@ def test_a_release_runs_once_and_leaves_foreign_files_alone(deployment: Deployme
     assert deployment.live()["previous"] == release
 
 
+def test_what_is_live_and_unchanged_is_looked_for_again_on_request(deployment: Deployment) -> None:
+    before = deployment.live()
+    again = deployment.sync("-e", "dag_release_verify_unchanged=true")
+    assert f"growth: release {before['release']} is live, seen by Airflow again" in again.stdout
+    assert changed(again) == 0
+    assert deployment.live() == before
+
+
 def test_an_error_that_only_the_environment_has_is_put_back(deployment: Deployment) -> None:
     release = deployment.live()["release"]
     deployment.write("flights.py", sound_dag("flights") + ONLY_THERE)
@@ -320,38 +330,71 @@ def test_two_releases_at_once_one_is_live_and_whole(deployment: Deployment, tmp_
 
 
 def test_loose_files_are_one_tree_beside_foreign_ones(deployment: Deployment) -> None:
-    files = json.dumps({"platform_dag_release": {"layout": "files", "keep": 3, "schedules": True}})
-    refused = deployment.sync("-e", files, check=False)
+    refused = deployment.sync("-e", LOOSE_FILES, check=False)
     assert "holds releases of another layout" in refused.stdout
     deployment.google.upload(deployment.bucket, "dags/airflow_monitoring.py", "# airflow dag\n")
 
-    deployment.sync("-e", files, "-e", "dag_release_replace_layout=true")
+    deployment.sync("-e", LOOSE_FILES, "-e", "dag_release_replace_layout=true")
     assert deployment.live() == {}
     present = set(deployment.objects(deployment.bucket, "dags/"))
     assert {"dags/flights.py", "dags/watch.py", "dags/dataplatform_dask/__init__.py"} <= present
     first = deployment.live("dags/dataplatform-files.json")["release"]
     assert {f"release:{first}"} == deployment.running()["flights"] == deployment.running()["watch"]
-    assert changed(deployment.sync("-e", files)) == 0
+    assert changed(deployment.sync("-e", LOOSE_FILES)) == 0
 
     deployment.write("arrivals.py", sound_dag("arrivals"))
     (deployment.sources / "teams/growth/flights.py").unlink()
     (deployment.sources / "teams/platform/watch.py").rename(deployment.sources / "teams/platform/watching.py")
-    shown = deployment.sync("-e", files, "--check", "--diff")
+    shown = deployment.sync("-e", LOOSE_FILES, "--check", "--diff")
     assert "+DAG arrivals" in shown.stdout
-    deployment.sync("-e", files)
+    deployment.sync("-e", LOOSE_FILES)
     present = set(deployment.objects(deployment.bucket, "dags/"))
     assert "dags/flights.py" not in present
     assert {"dags/arrivals.py", "dags/watching.py", "dags/airflow_monitoring.py"} <= present
     assert "dags/watch.py" not in present
 
     deployment.write("arrivals.py", sound_dag("arrivals") + ONLY_THERE)
-    failed = deployment.sync("-e", files, check=False)
+    failed = deployment.sync("-e", LOOSE_FILES, check=False)
     assert "No module named 'only_there'" in failed.stdout
     assert "which Airflow runs again" in failed.stdout
 
-    deployment.rollback("-e", files, "-e", f"release={first}", team="files")
+    deployment.rollback("-e", LOOSE_FILES, "-e", f"release={first}", team="files")
     assert "dags/flights.py" in deployment.objects(deployment.bucket, "dags/")
     assert "dags/arrivals.py" not in deployment.objects(deployment.bucket, "dags/")
+
+
+def test_loose_files_that_fail_give_way_to_the_archives_before(deployment: Deployment) -> None:
+    teams = {team: deployment.live(f"dags/dataplatform-{team}.zip")["release"] for team in ("growth", "platform")}
+    deployment.write("arrivals.py", sound_dag("arrivals") + ONLY_THERE)
+    failed = deployment.sync("-e", LOOSE_FILES, "-e", "dag_release_replace_layout=true", check=False)
+    assert failed.returncode != 0
+    assert "No module named 'only_there'" in failed.stdout
+    running = deployment.running()
+    for team, dag in (("growth", "flights"), ("platform", "watch")):
+        assert f"team {team}: release {teams[team]}, which Airflow runs again" in failed.stdout
+        live = deployment.live(f"dags/dataplatform-{team}.zip")
+        assert (live["release"], live["verified"]) == (teams[team], "true")
+        assert f"release:{teams[team]}" in running[dag]
+    left = {"dags/dataplatform-files.json", "dags/arrivals.py", "dags/flights.py", "dags/dataplatform_dask/__init__.py"}
+    assert not left & set(deployment.objects(deployment.bucket, "dags/"))
+
+
+def test_archives_that_fail_give_way_to_the_loose_files_before(deployment: Deployment) -> None:
+    replace = ("-e", "dag_release_replace_layout=true")
+    deployment.sync("-e", LOOSE_FILES, *replace)
+    release = deployment.live("dags/dataplatform-files.json")["release"]
+    deployment.write("arrivals.py", sound_dag("arrivals") + ONLY_THERE)
+    failed = deployment.sync(*replace, check=False)
+    assert failed.returncode != 0
+    assert "No module named 'only_there'" in failed.stdout
+    # Also the archive of the team that did well: its DAGs are in the loose files.
+    assert "The release of team platform failed: it was taken out again with the others" in failed.stdout
+    assert f"team files: release {release}, which Airflow runs again" in failed.stdout
+    live = deployment.live("dags/dataplatform-files.json")
+    assert (live["release"], live["verified"]) == (release, "true")
+    assert not [name for name in deployment.objects(deployment.bucket, "dags/") if name.endswith(".zip")]
+    running = deployment.running()
+    assert f"release:{release}" in running["flights"] & running["watch"]
 
 
 def test_an_environment_that_is_being_updated_is_waited_for(deployment: Deployment) -> None:

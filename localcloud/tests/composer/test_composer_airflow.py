@@ -199,6 +199,33 @@ def test_gcloud_runs_commands_and_imports_dags(environment, tmp_path):
     assert "shade" in listed.stdout
     failed = environment.server.client(*run, "variables", "get", "--", "absent")
     assert failed.returncode != 0
+    # Airflow's scheduler reads what is new when it looks at the folder again.
+    until(lambda: dags_of(environment, run), lambda found: {"imported", "airflow_monitoring"} <= set(found))
+
+
+def dags_of(environment, run: tuple[str, ...]) -> list[str]:
+    """What Airflow lists when gcloud asks it."""
+    listed = environment.server.client(*run, "dags", "list", "--", "--output", "json")
+    assert listed.returncode == 0, listed.stderr
+    return [dag["dag_id"] for dag in payload(listed.stdout)]
+
+
+def test_gcloud_describes_and_lists_environments(environment):
+    where = ("--location", "europe-west1")
+    environments = ("gcloud", "composer", "environments")
+    described = environment.server.client(*environments, "describe", environment.id, *where, "--format", "json")
+    assert described.returncode == 0, described.stderr
+    # gcloud reads it into its own messages and back: what it does not know would be lost.
+    assert json.loads(described.stdout) == environment.resource
+    listed = environment.server.client(*environments, "list", "--locations", "europe-west1", "--format", "json")
+    assert listed.returncode == 0, listed.stderr
+    assert environment.resource in json.loads(listed.stdout)
+    table = environment.server.client(*environments, "list", "--locations", "europe-west1").stdout
+    words = [[word for word in line.split() if word not in "|│"] for line in table.splitlines()]
+    assert [environment.id, "europe-west1", "RUNNING"] in [row[:3] for row in words], table
+    absent = environment.server.client(*environments, "describe", "absent", *where)
+    assert absent.returncode != 0
+    assert "NOT_FOUND" in absent.stderr
 
 
 def test_status_shows_the_environment(environment):

@@ -108,11 +108,19 @@ def test_the_asynchronous_clients(server):
 
 def test_composer_answers_over_grpc_by_its_own_rules(server):
     code = (
+        "from google.api_core.exceptions import NotFound\n"
         "from google.cloud.orchestration.airflow import service_v1 as composer\n"
         "client = composer.EnvironmentsClient()\n"
-        "client.list_environments(parent='projects/local-project/locations/europe-west1')\n"
+        "parent = 'projects/local-project/locations/europe-west1'\n"
+        "print(list(client.list_environments(parent=parent)))\n"
+        "try:\n"
+        "    client.get_environment(name=parent + '/environments/absent')\n"
+        "except NotFound as error:\n"
+        "    print(error.grpc_status_code.name)\n"
     )
-    server.client(sys.executable, "-c", code)
+    answer = server.client(sys.executable, "-c", code)
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout.splitlines() == ["[]", "NOT_FOUND"]
     noted = [entry for entry in server.journal() if entry.get("rpc", "").endswith("Environments/ListEnvironments")]
     assert noted[-1]["method_id"] == "composer.projects.locations.environments.list"
     assert noted[-1]["path"] == "/v1/projects/local-project/locations/europe-west1/environments"

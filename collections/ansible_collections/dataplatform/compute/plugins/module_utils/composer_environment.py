@@ -122,7 +122,10 @@ def run(params: dict[str, Any], client: GoogleClient, reporter: Reporter) -> dic
             api.get_environment(params["environment"])  # raises, with the name that was probably meant
         body = composer_plan.creation_body(converger.name, wanted, params["create"])
         if reading_only:
-            return _creation(params, body, {})
+            # What the environment is created with lacks packages, which the same run then adds.
+            found = composer_plan.differences(wanted, body)
+            planned = composer_plan.updates(found, body, upgrade=params["upgrade"])
+            return _creation(params, body, _result(params, {}, found, planned, planned))
         created = converger.create(params["create"])
         live = converger.running()
     elif not reading_only and live.get("state") in PASSING_STATES:

@@ -3,9 +3,9 @@
 
 """A release as loose files in the DAG folder, for teams that need files there. Not atomic, unlike an archive.
 
-The files of all teams are one tree, written by the core of gcs_tree: the library first, DAG files last, deletions after
-that, only what earlier releases wrote. The object ``dataplatform-files.json`` beside them, written last, says which
-release it is. A run that is stopped leaves old and new files side by side until the next one.
+The files of all teams are one tree, written by the core of gcs_tree: what Airflow shall not read, the library, DAG
+files last, deletions after that, only what earlier releases wrote. The object ``dataplatform-files.json`` beside them,
+written last, says which release it is. A run that is stopped leaves old and new files side by side until the next one.
 """
 
 from __future__ import annotations
@@ -27,12 +27,16 @@ from ansible_collections.dataplatform.compute.plugins.module_utils.dag_records i
 from ansible_collections.dataplatform.compute.plugins.module_utils.dag_sources import TeamSources
 from ansible_collections.dataplatform.compute.plugins.module_utils.dag_store import NEW, LiveRelease, LiveReleases
 from ansible_collections.dataplatform.compute.plugins.module_utils.task import Reporter
+from ansible_collections.dataplatform.compute.plugins.module_utils.tree_errors import OwnershipError
 
 LOOSE = "files"
 """The name that the loose files of all teams have where else a team's name stands."""
 
-_ORDER = [f"{LIBRARY}/**", "**", "/*.py"]
-_PROTECTED = ["airflow_monitoring.py"]
+IGNORE_FILE = ".airflowignore"
+"""Names the folders in which Airflow looks for no DAGs: all of a release, as of an archive it reads the root alone."""
+
+_ORDER = [f"/{IGNORE_FILE}", f"{LIBRARY}/**", "**", "/*.py"]
+_PROTECTED = ["airflow_monitoring.py", f"/{IGNORE_FILE}"]
 
 
 class LooseReleases(LiveReleases):
@@ -58,6 +62,16 @@ class LooseReleases(LiveReleases):
         """What a release would change, as gcs_tree says it, with the difference."""
         return self._sync(read_archive(data), Reporter(check_mode=True, diff=True))
 
+    def require_free(self, data: bytes) -> None:
+        """Refuse to replace what somebody else wrote and Airflow reads, such as their ``.airflowignore``."""
+        try:
+            self.compare(data)
+        except OwnershipError as error:
+            raise OwnershipError(
+                f"In {self._storage.uri}: {error}. Nothing was changed. Delete that object if it may go; an"
+                f" {IGNORE_FILE} may lie in the folder that it is about."
+            ) from error
+
     def write(self, record: ReleaseRecord, data: bytes, *, released: Mapping[str, str], generation: str) -> LiveRelease:
         """Make the files those of a release, then say which one it is, if it still is at ``generation``."""
         self._require_generation(record.team, generation)
@@ -69,6 +83,11 @@ class LooseReleases(LiveReleases):
         self.require_current(live)
         self._sync({}, Reporter())
         super().remove(live)
+
+    def clear(self, live: Mapping[str, LiveRelease]) -> None:
+        """Take them out, and also the files of a release that was not written to its end."""
+        super().clear(live)
+        self._sync({}, Reporter())
 
     def _sync(self, files: Mapping[str, bytes], reporter: Reporter) -> dict[str, Any]:
         params = {
@@ -88,7 +107,10 @@ class LooseReleases(LiveReleases):
 
 
 def merge_sources(sources: Mapping[str, TeamSources]) -> TeamSources:
-    """The files of all teams as one tree, with one factory for the workloads of all, and no guard between archives."""
+    """The files of all teams as one tree, with one factory for the workloads of all, and no guard between archives.
+
+    Folders of modules are named in the tree's ``.airflowignore``, because Airflow reads every file in the DAG folder.
+    """
     merged = TeamSources(LOOSE)
     for team, found in sources.items():
         guard, factory = entry_names(team).values()
@@ -97,6 +119,10 @@ def merge_sources(sources: Mapping[str, TeamSources]) -> TeamSources:
                 kept = entry_names(LOOSE)[WORKLOADS_ENTRY] if name == factory else name
                 merged.files[kept] = content
                 merged.origins[kept] = found.origins[name]
+    folders = {name.partition("/")[0] for name in merged.files if "/" in name and name.endswith(".py")}
+    # With the slash a line means the same as a regular expression and as a glob, the syntaxes that Airflow may expect.
+    merged.files[IGNORE_FILE] = "".join(f"{folder}/\n" for folder in sorted(folders)).encode()
+    merged.origins[IGNORE_FILE] = f"{IGNORE_FILE} of loose files"
     return merged
 
 

@@ -17,6 +17,7 @@ from ansible_collections.dataplatform.compute.plugins.module_utils.composer_api 
 from ansible_collections.dataplatform.compute.plugins.module_utils.dag_archive import DagArchive, build_archive
 from ansible_collections.dataplatform.compute.plugins.module_utils.dag_artifacts import missing_objects, named_objects
 from ansible_collections.dataplatform.compute.plugins.module_utils.dag_gate import GateSettings, ask_gate, describe
+from ansible_collections.dataplatform.compute.plugins.module_utils.dag_layout import put_layout_back
 from ansible_collections.dataplatform.compute.plugins.module_utils.dag_loose_files import (
     LOOSE,
     merge_documents,
@@ -32,6 +33,7 @@ from ansible_collections.dataplatform.compute.plugins.module_utils.dag_records i
 from ansible_collections.dataplatform.compute.plugins.module_utils.dag_release_plan import (
     NONE,
     RELEASE,
+    VERIFY_AGAIN,
     TeamPlan,
     plan_pruning,
     plan_team,
@@ -49,7 +51,11 @@ from ansible_collections.dataplatform.compute.plugins.module_utils.dag_switch im
     Target,
     raise_failures,
 )
-from ansible_collections.dataplatform.compute.plugins.module_utils.dag_verification import Seen, taken_ids
+from ansible_collections.dataplatform.compute.plugins.module_utils.dag_verification import (
+    Seen,
+    is_one_of,
+    taken_ids,
+)
 from ansible_collections.dataplatform.compute.plugins.module_utils.errors import ValidationError
 from ansible_collections.dataplatform.compute.plugins.module_utils.near_miss import near_miss
 from ansible_collections.dataplatform.compute.plugins.module_utils.task import Reporter, TaskDefinition
@@ -64,6 +70,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "import_seconds": {"type": "float", "default": 30.0},
     "keep": {"type": "int", "default": 10},
     "replace_layout": {"type": "bool", "default": False},
+    "verify_unchanged": {"type": "bool", "default": False},
     "airflow_python": {"type": "path", "required": True},
     "gate_directory": {"type": "path", "required": True},
     "gate_timeout": {"type": "float", "default": 900.0},
@@ -90,7 +97,8 @@ def run(params: dict[str, Any], client: GoogleClient, reporter: Reporter) -> dic
     warn_of_teams_that_are_gone(present, archives, reporter)
 
     teams = sorted(archives) if params["layout"] == FILES else params["teams"] or sorted(archives)
-    plans = [plan_team(team, archives[team].release, present.live.get(team)) for team in teams]
+    again = params["verify_unchanged"]
+    plans = [plan_team(team, archives[team].release, present.live.get(team), again=again) for team in teams]
     plans = [_with_drift(plan, archives[plan.team], present) for plan in plans]
     changing = [plan for plan in plans if plan.action != NONE]
     records = _records(present, kept_store, teams)
@@ -105,6 +113,9 @@ def run(params: dict[str, Any], client: GoogleClient, reporter: Reporter) -> dic
             api.wait_until_running(params["composer_environment"], params["ready_timeout"])
         before = airflow.look()
         require_free_ids(targets, before, present, records, origins)
+        for target in targets:
+            if target.data is not None:
+                present.store.require_free(target.data)
     pruning = {
         plan.team: plan_pruning(
             present.kept.get(plan.team, {}),
@@ -124,7 +135,10 @@ def run(params: dict[str, Any], client: GoogleClient, reporter: Reporter) -> dic
         present.other.remove()
     if targets:
         switch = ReleaseSwitch(kept_store, present.store, airflow, released_by=by, progress=reporter.progress)
-        outcome = switch.run(targets, before)
+        outcome = switch.run(targets, _before_this_run(before, plans, targets, present))
+        if present.other is not None and outcome.failed:
+            back = ReleaseSwitch(kept_store, present.other.store, airflow, released_by=by, progress=reporter.progress)
+            put_layout_back(present, kept_store, back, outcome)
         _add_outcome(result, outcome)
         raise_failures(outcome, result)
     for team, old in pruning.items():
@@ -145,6 +159,10 @@ def _check(params: Mapping[str, Any]) -> None:
     problems = []
     if params["layout"] == FILES and set(params["teams"] or params["documents"]) != set(params["documents"]):
         problems.append("teams names some of the teams, but loose files are one tree of all; expected no teams")
+    if LOOSE in params["documents"]:
+        problems.append(
+            f"documents has the team {LOOSE!r}, as loose files of all teams are called; expected another name"
+        )
     if params["keep"] < 1:
         problems.append(f"keep is {params['keep']}, expected 1 at least")
     for team in params["teams"] or []:
@@ -199,6 +217,13 @@ def require_free_ids(
         raise ValidationError(problems, "the DAGs of this release")
 
 
+def _before_this_run(seen: Seen, plans: Sequence[TeamPlan], targets: Sequence[Target], present: Present) -> Seen:
+    """What Airflow said before, without errors of what is verified again: those are no remains of another release."""
+    again = {plan.team for plan in plans if plan.action == VERIFY_AGAIN}
+    names = frozenset().union(*(present.store.files_of(one.record) for one in targets if one.team in again))
+    return replace(seen, errors={file: error for file, error in seen.errors.items() if not is_one_of(file, names)})
+
+
 def warn_of_teams_that_are_gone(present: Present, teams: Collection[str], reporter: Reporter) -> None:
     """Say what is live of teams that the inventory no longer has: no release replaces it, and its DAGs go on."""
     for team in sorted(set(present.live) - set(teams)):
@@ -248,8 +273,10 @@ def _target(plan: TeamPlan, archive: DagArchive, report: Mapping[str, Any], pres
 def _add_outcome(result: dict[str, Any], outcome: Outcome) -> None:
     result["verified"] = sorted(outcome.verified)
     result["put_back"] = dict(outcome.put_back)
-    if not outcome.written:
+    if not outcome.written and not outcome.put_back:
         result["changed"] = False
+    elif outcome.put_back:
+        result["changed"] = True
 
 
 DEFINITION = TaskDefinition(argument_spec=add_common_arguments(ARGUMENTS), run=run)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ansible_collections.dataplatform.compute.plugins.module_utils.dag_store import KeptRelease, LiveRelease
 
-NONE, VERIFY, RELEASE = "none", "verify", "release"
+NONE, VERIFY, VERIFY_AGAIN, RELEASE = "none", "verify", "verify_again", "release"
 
 
 @dataclass(frozen=True)
@@ -22,15 +22,16 @@ class TeamPlan:
     previous: str
 
 
-def plan_team(team: str, release: str, live: LiveRelease | None) -> TeamPlan:
-    """Return what to do: nothing, verify what an interrupted run has left, or release.
+def plan_team(team: str, release: str, live: LiveRelease | None, *, again: bool = False) -> TeamPlan:
+    """Return what to do: nothing, verify what an interrupted run has left, or release; ``again`` instead of nothing.
 
     To go back to is what was verified last: a release that nobody has seen working is no place to go back to.
     """
     if live is None:
         return TeamPlan(team, release, RELEASE, "")
     if live.release == release:
-        return TeamPlan(team, release, NONE if live.verified else VERIFY, live.previous)
+        verified = VERIFY_AGAIN if again else NONE
+        return TeamPlan(team, release, verified if live.verified else VERIFY, live.previous)
     return TeamPlan(team, release, RELEASE, live.release if live.verified else live.previous)
 
 

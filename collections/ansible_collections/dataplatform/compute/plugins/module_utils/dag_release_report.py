@@ -14,7 +14,11 @@ from ansible_collections.dataplatform.compute.plugins.module_utils.dag_records i
     describe_change,
     vanished,
 )
-from ansible_collections.dataplatform.compute.plugins.module_utils.dag_release_plan import TeamPlan
+from ansible_collections.dataplatform.compute.plugins.module_utils.dag_release_plan import (
+    NONE,
+    VERIFY_AGAIN,
+    TeamPlan,
+)
 from ansible_collections.dataplatform.compute.plugins.module_utils.dag_store import KeptRelease
 from ansible_collections.dataplatform.compute.plugins.module_utils.dag_switch import Target
 
@@ -32,7 +36,9 @@ def release_result(
 ) -> dict[str, Any]:
     """Return what the task returns, as far as it is known before the first write."""
     return {
-        "changed": bool(targets) or any(pruning.values()) or present.other is not None,
+        "changed": any(plan.action not in (NONE, VERIFY_AGAIN) for plan in plans)
+        or any(pruning.values())
+        or present.other is not None,
         "uri": present.uri,
         "releases": {
             plan.team: {

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.dataplatform.compute.plugins.module_utils.client import GoogleClient
@@ -196,6 +196,9 @@ class LiveReleases:
                 )
         return found
 
+    def require_free(self, _data: bytes) -> None:
+        """Raise OwnershipError where something else is in the way; of an archive's one object a listing tells it."""
+
     def write(self, record: ReleaseRecord, data: bytes, *, released: Mapping[str, str], generation: str) -> LiveRelease:
         """Replace a team's archive, if it still is at ``generation``, by one that is not verified yet.
 
@@ -222,12 +225,29 @@ class LiveReleases:
         except ConcurrentWriterError as error:
             raise self._overtaken(live.team) from error
 
+    def mark_unverified(self, live: LiveRelease) -> LiveRelease:
+        """Say that it has to be seen again, so that a run after one that is stopped or fails asks for it, too.
+
+        It did run, so without another way back it is its own.
+        """
+        metadata = {"verified": "false", "previous": live.previous or live.release}
+        try:
+            self._storage.patch_metadata(f"{live.team}{self.suffix}", metadata, live.generation, attempts=3)
+        except ConcurrentWriterError as error:
+            raise self._overtaken(live.team) from error
+        return replace(live, verified=False, previous=metadata["previous"])
+
     def remove(self, live: LiveRelease) -> None:
         """Take a team's archive out of the environment, if it still is this one."""
         try:
             self._storage.delete(f"{live.team}{self.suffix}", live.generation)
         except ConcurrentWriterError as error:
             raise self._overtaken(live.team) from error
+
+    def clear(self, live: Mapping[str, LiveRelease]) -> None:
+        """Take all of these out of the environment."""
+        for one in live.values():
+            self.remove(one)
 
     def require_current(self, live: LiveRelease) -> None:
         """Raise ConcurrentWriterError when the archive is no longer the one that was written."""

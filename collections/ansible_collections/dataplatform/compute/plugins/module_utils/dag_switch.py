@@ -125,7 +125,7 @@ class ReleaseSwitch:
         if target.kept is not None:
             outcome.kept[target.team] = target.kept
         if target.data is None:
-            return target.live
+            return self._live.mark_unverified(target.live) if target.live.verified else target.live
         if target.previous and target.previous not in self._kept_ids(target.team):
             self._progress(f"{target.team}: release {target.previous} is no longer kept, so it could not be put back")
         if target.new:
@@ -178,7 +178,8 @@ class ReleaseSwitch:
         kept = outcome.kept.get(record.team)
         if kept is not None and kept.release == record.release:
             self._kept.mark_verified(record.team, kept)
-        previous = written.previous if written.previous != written.release else record.previous
+        ways_back = (written.previous, record.previous)
+        previous = next((release for release in ways_back if release != written.release), "")
         self._live.mark_verified(written, previous)
 
     def _put_back(self, target: Target, outcome: Outcome) -> None:
@@ -206,7 +207,7 @@ class ReleaseSwitch:
         )
 
     def _without_previous(self, target: Target, written: LiveRelease) -> str:
-        if not target.new or target.previous:
+        if not target.new or written.previous:
             return "nothing: there is no other release that was seen working, so it stays"
         self._live.remove(written)
         return "nothing: no release was seen working before it, so it was taken out again"
@@ -227,6 +228,8 @@ def raise_failures(outcome: Outcome, result: dict[str, Any]) -> None:
     for team, reason in sorted(outcome.failed.items()):
         state = f"\nPut back: {outcome.put_back[team]}." if team in outcome.put_back else ""
         lines.append(f"The release of team {team} failed: {reason}{state}")
+    for team in sorted(set(outcome.put_back) - set(outcome.failed)):
+        lines.append(f"Put back of the layout before, team {team}: {outcome.put_back[team]}.")
     done = f"\nReleased all the same: {', '.join(outcome.verified)}." if outcome.verified else ""
     raise PartialFailureError("\n".join(lines) + done, result)
 

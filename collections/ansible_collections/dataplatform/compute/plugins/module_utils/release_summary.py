@@ -10,9 +10,11 @@ from typing import Any
 _ACTIONS = {
     ("none", False): "release {release} is live, unchanged",
     ("verify", False): "release {release} is live, seen by Airflow now",
+    ("verify_again", False): "release {release} is live, seen by Airflow again",
     ("release", False): "release {release} is live in place of {previous}",
     ("none", True): "release {release} would stay",
     ("verify", True): "release {release} would be waited for, an earlier run did not see it in Airflow",
+    ("verify_again", True): "release {release} would stay, and be looked for in Airflow again",
     ("release", True): "release {release} would replace {previous}",
 }
 

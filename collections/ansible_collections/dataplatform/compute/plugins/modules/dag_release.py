@@ -57,7 +57,15 @@ options:
   replace_layout:
     description:
       - Whether what is live of the other O(layout) is taken out of the DAG folder first. Its DAGs are missing from
-        Airflow until the new ones have arrived. Otherwise it is refused, because every DAG would be there twice.
+        Airflow until the new ones have arrived. Where Airflow does not run one of those, all are taken out again, and
+        what was live before is put back. Otherwise it is refused, because every DAG would be there twice.
+    type: bool
+    default: false
+  verify_unchanged:
+    description:
+      - Whether a release that is live, unchanged and verified is verified again, because something else may have
+        changed what Airflow makes of it, such as its packages. Otherwise Airflow is not asked. Like a new one, it gives
+        way to the release before where Airflow does not run it.
     type: bool
     default: false
   airflow_python:
@@ -109,7 +117,8 @@ uri:
   sample: gs://europe-west1-dataplatfor-1a2b3c4d-bucket/dags
 releases:
   description:
-    - By team the release, what was to be done (none, verify, release), what was live, what to go back to, and the DAGs.
+    - By team the release, what was to be done (none, verify, verify_again, release), what was live, what to go back
+      to, and the DAGs.
     - C(live) and C(previous) are empty for nothing. Where C(live) is the release and it was to be released again,
       somebody had changed it.
   returned: success

@@ -12,6 +12,7 @@ from ansible_collections.dataplatform.compute.plugins.module_utils.composer_api 
     EnvironmentNotFoundError,
     EnvironmentStateError,
 )
+from ansible_collections.dataplatform.compute.plugins.module_utils.composer_plan import PACKAGES
 from ansible_collections.dataplatform.compute.plugins.module_utils.errors import PartialFailureError, ValidationError
 from ansible_collections.dataplatform.compute.plugins.module_utils.task import Reporter
 from ansible_collections.dataplatform.compute.tests.unit.plugins.module_utils.composer_stand_in import (
@@ -101,12 +102,16 @@ def test_missing_environment_names_the_one_that_was_meant() -> None:
 
 def test_missing_environment_is_created_when_asked() -> None:
     composer = Composer()
-    check = apply(composer, check=True, create={"environmentSize": "ENVIRONMENT_SIZE_SMALL"}, **STATED)
-    assert check["action"] == "create" and composer.created == []
-    assert check["environment"]["state"] == "ABSENT"
     packages = {"polars": "==1.9.0"}
-    result = apply(composer, create={"environmentSize": "ENVIRONMENT_SIZE_SMALL"}, pypi_packages=packages, **STATED)
+    wanted = {"create": {"environmentSize": "ENVIRONMENT_SIZE_SMALL"}, "pypi_packages": packages, **STATED}
+    check = apply(composer, check=True, **wanted)
+    assert check["action"] == "create" and composer.created == [] and composer.patches == []
+    assert check["environment"]["state"] == "ABSENT"
+    result = apply(composer, **wanted)
     assert result["changed"] and result["action"] == "create"
+    assert result["updates"] == [PACKAGES]
+    for key in ("changed", "updates", "pending", "drift", "remaining", "table", "diff"):
+        assert check[key] == result[key], key
     assert "pypiPackages" not in composer.created[0]["config"]["softwareConfig"]
     assert composer.environments["etl"]["config"]["softwareConfig"]["pypiPackages"] == packages
     assert not apply(composer, create={}, pypi_packages=packages, **STATED)["changed"]

@@ -131,12 +131,15 @@ def test_a_directory_without_sources_is_said(tmp_path: Path) -> None:
 def test_loose_files_are_one_tree_with_one_factory(dags: Path) -> None:
     merged = merge_sources(read_sources(str(dags), ["growth", "platform"]))
     assert sorted(merged.files) == [
+        ".airflowignore",
         "dataplatform_dask/__init__.py",
         "flights.py",
         "growth_lib/tables.json",
         "reaper.py",
         "workloads_files.py",
     ]
+    # Of the folders those with modules, which Airflow would read as DAG files.
+    assert merged.files[".airflowignore"] == b"dataplatform_dask/\n"
     document = merge_documents(
         {
             "growth": '{"users": {"ada": 1}, "workloads": {"a": 1}}',

@@ -23,6 +23,7 @@ from ansible_collections.dataplatform.compute.plugins.module_utils.dag_release_p
     NONE,
     RELEASE,
     VERIFY,
+    VERIFY_AGAIN,
     plan_pruning,
     plan_team,
 )
@@ -65,6 +66,12 @@ def test_the_action_follows_from_what_is_live(
 ) -> None:
     plan = plan_team("growth", release, live)
     assert (plan.action, plan.previous) == (action, previous)
+
+
+def test_what_is_live_and_unchanged_is_verified_again_on_request_only() -> None:
+    assert plan_team("growth", "a", LIVE, again=True).action == VERIFY_AGAIN
+    assert plan_team("growth", "a", replace(LIVE, verified=False), again=True).action == VERIFY
+    assert plan_team("growth", "b", LIVE, again=True).action == RELEASE
 
 
 def kept(*releases: str) -> dict[str, KeptRelease]:
@@ -149,6 +156,12 @@ def test_a_dag_may_move_to_another_loose_file_but_not_to_that_of_somebody() -> N
     theirs = Seen({}, {"a": "/home/airflow/gcs/dags/theirs.py"}, {})
     with pytest.raises(ValidationError, match=r"teams/growth/new.py: DAG a: .*/theirs.py in the environment"):
         dag_release.require_free_ids([target], theirs, present, {LOOSE: before}, origins)
+
+
+def test_no_team_is_called_as_the_loose_files_of_all_are() -> None:
+    params = {"layout": "archive", "teams": None, "keep": 1, "documents": {LOOSE: "{}", "growth": "{}"}}
+    with pytest.raises(ValidationError, match="documents has the team 'files'"):
+        dag_release.run(params, None, Reporter())
 
 
 def test_what_is_live_of_a_team_that_is_gone_is_said() -> None:

@@ -190,6 +190,7 @@ def test_the_metadata_of_airflow() -> None:
     ("action", "live", "expected"),
     [
         ("none", "b", []),
+        ("verify_again", "b", []),
         ("release", "", [Drift("DAG release", "growth", MISSING)]),
         ("release", "a", [Drift("DAG release", "growth", DIFFERS, (FieldDrift("release", "b", "a"),))]),
         (
