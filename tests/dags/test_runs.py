@@ -196,7 +196,9 @@ def test_leftover_of_an_earlier_try_is_deleted_and_not_adopted(cloud: LocalCloud
     left = {**create.labels, **names.run_labels("leftover", first.run_id, "cluster"), "try": "1"}
     cloud.dataproc.create_cluster("left-by-a-crash", create.config, left, names.unique())
     foreign = {**left, "run": "another"}
-    cloud.dataproc.create_cluster("of-another-run", create.config, foreign, names.unique())
+    # Idle deletion would come within seconds at this pace.
+    config = {**create.config, "lifecycleConfig": {}}
+    cloud.dataproc.create_cluster("of-another-run", config, foreign, names.unique())
     second = run(dag, first.dag_run.logical_date)
     assert second.state == "success"
     assert [cluster.name for cluster in cloud.clusters()] == ["of-another-run"]
