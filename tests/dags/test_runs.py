@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 from airflow.exceptions import AirflowException, AirflowFailException
-from dataplatform_dask import names
+from airflow.models.dagrun import DagRun
+from airflow.utils.types import DagRunType
+from dask_on_yarn.run_record import RunRecord
+from dataplatform_dask import DaskCluster, names, platform_dag
 from local_cloud import LocalCloud
-from runs import FAILS, HANGS, SUCCEEDS, one_job, run, said, start_elsewhere
+from runs import FAILS, HANGS, QUICKLY, SUCCEEDS, next_date, one_job, release, run, said, start_elsewhere
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -59,8 +62,51 @@ def test_job_that_fails(cloud: LocalCloud, log: Any) -> None:
         log,
         "DAG fails of ada",
         "task cluster.run failed: job fails-cluster-run-",
-        "its output ends: the data is not there",
+        "its output ends: the data is not there; no run record: the driver did not get that far",
     )
+
+
+#: How the launcher ends a job, and how often one is tried that may be tried twice.
+ENDS = {
+    1: ("the script ended", 2),
+    77: ("ada may not use the queue root.critical", 1),
+    124: ("the script ran longer than --timeout 1800 s", 1),
+    125: ("no worker came within --queue-timeout 600 s", 1),
+}
+
+
+def test_the_launchers_reason_is_given_and_says_whether_another_try_helps(
+    cloud: LocalCloud, log: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # So that the records can be there before the jobs are.
+    monkeypatch.setattr(names, "unique", lambda: "known")
+    date = next_date()
+    run_id = DagRun.generate_run_id(DagRunType.MANUAL, date)
+    with (
+        platform_dag("ends", owner="ada", release=release(), default_args=QUICKLY) as dag,
+        DaskCluster(template="etl", owner="ada", name="cluster", polling_seconds=0.3) as cluster,
+    ):
+        for code in ENDS:
+            script = cloud.upload("artifacts", f"ends-{code}.py", f"raise SystemExit({code})\n")
+            cluster.job(f"run-{code}", {"pysparkJob": {"mainPythonFileUri": script}}, 120)
+    uris = {}
+    for code, (reason, tries) in ENDS.items():
+        for number in range(1, tries + 1):
+            job_id = names.job_id("ends", run_id, f"cluster.run-{code}", "known", try_number=number)
+            record = RunRecord(run="dask-run-1", job_id=job_id)
+            record.finish(code, f"{reason} (try {number})")
+            uris[job_id] = cloud.upload("staging", f"runs/ends-cluster/{job_id}/run.json", record.to_json())
+    ended = run(dag, date)
+    assert ended.run_id == run_id
+    assert sorted(job.job_id for job in ended.jobs(cloud)) == sorted(uris)
+    for code, (reason, tries) in ENDS.items():
+        job_id = names.job_id("ends", run_id, f"cluster.run-{code}", "known", try_number=tries)
+        assert ended.states[f"run-{code}"] == "failed"
+        assert said(
+            log,
+            f"task cluster.run-{code} failed: job {job_id} failed with exit code {code}: {reason} (try {tries});",
+            f"; run record: {uris[job_id]}; output: gs://",
+        )
 
 
 @pytest.mark.parametrize("deferrable", [None, True], ids=["in place", "by triggers"])
