@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,8 +14,9 @@ from airflow.models.dagrun import DagRun
 from airflow.utils.types import DagRunType
 from dask_on_yarn.run_record import RunRecord
 from dataplatform_dask import DaskCluster, names, platform_dag
-from local_cloud import LocalCloud
-from runs import FAILS, HANGS, QUICKLY, SUCCEEDS, next_date, one_job, release, run, said, start_elsewhere
+from dataplatform_dask.cloud import Dataproc
+from local_cloud import PROJECT, REGION, LocalCloud
+from runs import CONFIG, FAILS, HANGS, QUICKLY, SUCCEEDS, next_date, one_job, release, run, said, start_elsewhere
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -43,8 +45,24 @@ def _creations(cloud: LocalCloud, since: int) -> list[dict[str, Any]]:
     return [entry for entry in cloud.requests()[since:] if entry["method_id"] == CREATE]
 
 
+@pytest.fixture
+def created(cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The clusters that tasks begin to create, as Google has them."""
+    clusters: list[Any] = []
+    create = Dataproc.create_cluster
+
+    def noted(self: Dataproc, name: str, *arguments: Any) -> Any:
+        operation = create(self, name, *arguments)
+        request = {"project_id": PROJECT, "region": REGION, "cluster_name": name}
+        clusters.append(self._clusters.get_cluster(request=request))
+        return operation
+
+    monkeypatch.setattr(Dataproc, "create_cluster", noted)
+    return clusters
+
+
 @pytest.mark.parametrize("deferrable", [None, True], ids=["in place", "by triggers"])
-def test_success(cloud: LocalCloud, deferrable: bool | None) -> None:
+def test_success(cloud: LocalCloud, created: list[Any], deferrable: bool | None) -> None:
     ended = run(one_job("ok", cloud.upload("artifacts", "ok.py", SUCCEEDS), cluster={"deferrable": deferrable}))
     assert ended.state == "success"
     assert ended.states == dict.fromkeys(ALL, "success")
@@ -52,6 +70,36 @@ def test_success(cloud: LocalCloud, deferrable: bool | None) -> None:
     expected = {"owner": "ada", "team": "growth", "cost-center": "cc-4711", "dag": "ok", "try": "1", "timeout": "120"}
     assert expected.items() <= dict(job.labels).items()
     assert job.labels["run"] == names.label_value(ended.run_id)
+    # The cluster is what costs, and what the reaper and the run's own deletion know it by.
+    [cluster] = created
+    assert (
+        dict(cluster.labels).items()
+        >= {
+            "managed-by": "dataplatform-compute",
+            "environment": "local",
+            "owner": "ada",
+            "team": "growth",
+            "cost-center": "cc-4711",
+            "workload": "ok-cluster",
+            "priority": "normal",
+            "placement": "own",
+            "dag": "ok",
+            "run": names.label_value(ended.run_id),
+            "cluster": "cluster",
+            "slots": "3",
+            "try": "1",
+        }.items()
+    )
+    lifecycle = cluster.config.lifecycle_config
+    assert (lifecycle.idle_delete_ttl, lifecycle.auto_delete_ttl) == (timedelta(minutes=10), timedelta(hours=4))
+
+
+def test_a_cluster_whose_template_sets_no_lifetime_has_one(cloud: LocalCloud, created: list[Any]) -> None:
+    cloud.fault(CREATE, kind="operation-error", status="RESOURCE_EXHAUSTED", message=QUOTA)
+    run(one_job("endless", "gs://nothing", config={**CONFIG, "lifecycleConfig": {}}))
+    [cluster] = created
+    lifecycle = cluster.config.lifecycle_config
+    assert (lifecycle.idle_delete_ttl, lifecycle.auto_delete_ttl) == (timedelta(minutes=30), timedelta(days=1))
 
 
 def test_job_that_fails(cloud: LocalCloud, log: Any) -> None:
@@ -63,6 +111,7 @@ def test_job_that_fails(cloud: LocalCloud, log: Any) -> None:
         "DAG fails of ada",
         "task cluster.run failed: job fails-cluster-run-",
         "its output ends: the data is not there; no run record: the driver did not get that far",
+        f" | log: {ended.dag_run.get_task_instance('cluster.run').log_url}",
     )
 
 
