@@ -10,6 +10,7 @@ import pytest
 import runs
 from ansible_collections.dataplatform.compute.plugins.module_utils.dag_archive import DagArchive, build_archive
 from composer import Environment, create_environment
+from dataplatform_dask import names
 from local_cloud import LocalCloud
 
 DAGS = '''"""Airflow DAGs of a test."""
@@ -47,6 +48,8 @@ while not pathlib.Path({gate!r}).exists():
     time.sleep(0.2)
 """
 ARCHIVE = "dags/dataplatform-growth.zip"
+OURS = {"managed-by": "dataplatform-compute", "environment": "local"}
+PAUSED = "dag_id,is_paused"
 SHARED = "shared-local-etl"
 POOLS = {"user-ada": {"slots": 3, "description": "", "include_deferred": True}}
 
@@ -254,3 +257,24 @@ def test_a_run_that_is_marked_failed_while_its_job_runs_has_no_job(
         assert [cluster.state for cluster in cloud.clusters()] == ["RUNNING"]
         cloud.remove(SHARED)
     assert cloud.clusters() == []
+
+
+def test_the_reaper_of_a_release_runs_without_being_asked(cloud: LocalCloud, environment: Environment) -> None:
+    orphan = {**OURS, "placement": "own", "owner": "ada", **names.run_labels("gone", "gone")}
+    for name, labels in (("orphan", orphan), ("foreign", {**orphan, "environment": "another"})):
+        # Idle deletion would come within seconds at this pace.
+        cloud.dataproc.create_cluster(name, {**runs.CONFIG, "lifecycleConfig": {}}, labels, names.unique())
+    built = facts.archive("platform", workloads={}, config=runs.CONFIG, launcher=runs.LAUNCHER)
+    environment.upload("dags/dataplatform-platform.zip", built.data)
+    cloud.until(lambda: cloud.dataproc.cluster("orphan") is None, 240)
+    try:
+        assert cloud.dataproc.cluster("foreign") is not None
+        # A DAG that does not say so waits until somebody starts it here.
+        paused = {row["dag_id"]: row["is_paused"] for row in environment.read("dags", "list", "--columns", PAUSED)}
+        assert (paused["platform-reaper"], paused["platform-delay-model"]) == ("False", "True")
+        listed = environment.read("dags", "list-runs", "-d", "platform-reaper")
+        assert all(row["run_id"].startswith("scheduled__") for row in listed)
+    finally:
+        # To it, what tests in this process run is over.
+        environment.run("dags", "pause", "platform-reaper")
+        cloud.remove("foreign")
