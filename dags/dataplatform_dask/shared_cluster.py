@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _READY = frozenset({"RUNNING", "UPDATING"})
 _USABLE = frozenset({*_READY, "CREATING", "STARTING", "REPAIRING"})
 _PLACE = "place"
+# Between the end of a cluster and the creation of the one that takes its place.
+_BETWEEN_SECONDS = 30
 
 
 class RunJobOnSharedCluster(RunJob):
@@ -99,9 +101,13 @@ class RunJobOnSharedCluster(RunJob):
 
     def _running(self, context: Context) -> str:
         """Return the cluster's name once it runs: also one that another run makes anew after it has failed."""
-        cluster = self.cloud.cluster(self.cluster_name)
-        if cluster is None:
-            raise AirflowException(f"shared cluster {self.cluster_name} went while it was waited for")
+        try:
+            # Another run that replaces it may be between the two.
+            cluster = self.wait_in_place(
+                lambda: self.cloud.cluster(self.cluster_name), seconds=_BETWEEN_SECONDS, what="replacing it"
+            )
+        except TimeoutError as error:
+            raise AirflowException(f"shared cluster {self.cluster_name} went while it was waited for") from error
         self._check_labels(cluster)
         if cluster.state in _READY:
             return cluster.name

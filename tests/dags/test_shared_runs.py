@@ -131,10 +131,11 @@ def test_those_who_wait_for_a_stock_out_of_another_run_go_on_together(cloud: Loc
     cloud.until(lambda: _seen(cloud, since, CREATE))
     assert run(shared_job("shared-o", script)).state == "success"
     assert other.wait(90) == 0
-    # Each place was tried once, whoever was faster.
+    # One creation after the other, whoever was faster. A run that begins after the first has failed begins with the
+    # first place again, so which one the third is in depends on that.
     assert _created(cloud, since).count(200) == 3
     [cluster] = cloud.clusters()
-    assert cluster.zone == "europe-west1-c"
+    assert cluster.zone in ("europe-west1-b", "europe-west1-c")
 
 
 def test_a_foreign_cluster_of_that_name_is_not_used(cloud: LocalCloud, caplog: Any) -> None:
