@@ -56,9 +56,10 @@ def platform_dag(
     """Return a DAG with owner, release tag, retries with backoff, failure report and no catching up.
 
     ``owner`` is a user of the release's team. ``schedule`` counts where the inventory lets DAGs run by
-    their schedules, or with ``always_scheduled``, for what keeps the platform itself in order. ``release``: the facts,
-    by default those of this library's own release. Everything else is Airflow's own. Raises ReleaseError for an owner
-    who is unknown or of another team, and TypeError for ``dagrun_timeout``, which would skip the deletion of clusters.
+    their schedules, or with ``always_scheduled``, for what keeps the platform itself in order; such a DAG is not paused
+    when it comes. ``release``: the facts, by default those of this library's own release. Everything else is Airflow's
+    own. Raises ReleaseError for an owner who is unknown or of another team, and TypeError for ``dagrun_timeout``, which
+    would skip the deletion of clusters.
     """
     if kwargs.pop("dagrun_timeout", None) is not None:
         raise TypeError(
@@ -77,6 +78,9 @@ def platform_dag(
         "on_failure_callback": report_failure,
         **(default_args or {}),
     }
+    if always_scheduled:
+        # Whatever the environment does with new DAGs.
+        kwargs.setdefault("is_paused_upon_creation", False)
     return PlatformDag(
         dag_id,
         release=release,

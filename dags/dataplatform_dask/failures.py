@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 #: Failures are said by this logger, one line each; an alert on it reaches on-call.
 LOG = logging.getLogger("dataplatform_dask.failures")
 
-# Exit codes of the launcher after which the same again ends the same: the right or an option is wrong, time was up.
-_FINAL = frozenset({77, 78, 123, 124})
+# Exit codes of the launcher after which there is no other try: the right or an option is wrong, or a time that the job
+# was given is up. That it has no more of; waiting in the queue a second time would be twice of what was asked for.
+_FINAL = frozenset({77, 78, 123, 124, 125})
 
 # Lines of the launcher, and of Spark's and Hadoop's logs: "26/11/29 00:53:30 INFO SparkContext: ...".
 _NOT_THE_SCRIPT = re.compile(r"dask: |\d\d/\d\d/\d\d \d\d:\d\d:\d\d |SLF4J: ")

@@ -2,6 +2,7 @@
 
 The cluster's name is the lock: Dataproc lets one of two creations at once succeed, the other finds the cluster and
 waits for it. Only a cluster with the labels of this template is used; it is deleted when idle, never by a run.
+A cluster says by a label which of the places it is in, so that all who wait for it know the next when it fails.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 
 from dataplatform_dask import names
 from dataplatform_dask.run_job import RunJob
-from dataplatform_dask.zones import placed, places
+from dataplatform_dask.zones import is_stock_out, placed, places
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -23,13 +24,16 @@ if TYPE_CHECKING:
 
 _READY = frozenset({"RUNNING", "UPDATING"})
 _USABLE = frozenset({*_READY, "CREATING", "STARTING", "REPAIRING"})
+_PLACE = "place"
+# Between the end of a cluster and the creation of the one that takes its place.
+_BETWEEN_SECONDS = 30
 
 
 class RunJobOnSharedCluster(RunJob):
     """Run a job on the shared cluster; the task's own pool slots are what the job takes of its owner's.
 
-    ``cluster_name``, ``cluster_labels`` and ``config`` (Google's JSON names) are those of the shared cluster; every
-    try that has to create it goes to the next of its ``zones``.
+    ``cluster_name``, ``cluster_labels`` and ``config`` (Google's JSON names) are those of the shared cluster;
+    ``zones``: others to go to when one has no machines left; ``creation_seconds``: for one creation.
     """
 
     def __init__(
@@ -69,42 +73,61 @@ class RunJobOnSharedCluster(RunJob):
                 self._remove(cluster)
                 cluster = None
         if cluster is None:
-            self._create(context)
+            self._create(context, place=0)
         return self._running(context)
 
-    def _create(self, context: Context) -> None:
-        from google.api_core.exceptions import AlreadyExists, InvalidArgument, PermissionDenied
+    def _create(self, context: Context, place: int) -> None:
+        from google.api_core.exceptions import AlreadyExists, GoogleAPICallError, InvalidArgument, PermissionDenied
 
-        ti = context["ti"]
-        choices = places(self.config, self.zones)
-        config = placed(self.config, choices[(ti.try_number - 1) % len(choices)])
-        identity = (self.dag_id, ti.run_id, self.task_id, names.unique())
+        zone = places(self.config, self.zones)[place]
+        identity = (self.dag_id, context["ti"].run_id, self.task_id, names.unique())
         try:
             self.cloud.create_cluster(
-                self.cluster_name, config, self.cluster_labels, names.request_id("share", *identity)
+                self.cluster_name,
+                placed(self.config, zone),
+                {**self.cluster_labels, _PLACE: str(place)},
+                names.request_id("share", *identity),
             )
-            self.log.info("Creating shared cluster %s.", self.cluster_name)
+            self.log.info("Creating shared cluster %s%s.", self.cluster_name, f" in zone {zone}" if zone else "")
         except AlreadyExists:
             self.log.info("Another run creates shared cluster %s just now; waiting for it.", self.cluster_name)
         except (InvalidArgument, PermissionDenied, ValueError) as error:
             raise AirflowFailException(f"shared cluster {self.cluster_name} is refused: {error}") from error
+        except GoogleAPICallError as error:
+            if not (is_stock_out(str(error)) and self._is_place(place + 1)):
+                raise
+            self.log.warning("Shared cluster %s: %s; trying another zone.", self.cluster_name, error)
+            self._create(context, place + 1)
 
     def _running(self, context: Context) -> str:
         """Return the cluster's name once it runs: also one that another run makes anew after it has failed."""
-        cluster = self.cloud.cluster(self.cluster_name)
-        if cluster is None:
-            raise AirflowException(f"shared cluster {self.cluster_name} went while it was waited for")
+        try:
+            # Another run that replaces it may be between the two.
+            cluster = self.wait_in_place(
+                lambda: self.cloud.cluster(self.cluster_name), seconds=_BETWEEN_SECONDS, what="replacing it"
+            )
+        except TimeoutError as error:
+            raise AirflowException(f"shared cluster {self.cluster_name} went while it was waited for") from error
         self._check_labels(cluster)
         if cluster.state in _READY:
             return cluster.name
         if cluster.state in _USABLE:
             self._await_running(context)
             return self._running(context)
+        place = int(cluster.labels.get(_PLACE, "0")) + 1
+        # One that is being deleted is being replaced by another run, which may be doing the same at this moment.
+        if self._is_place(place) and (cluster.state == "DELETING" or is_stock_out(cluster.detail)):
+            self._remove(cluster)
+            self._create(context, place)
+            return self._running(context)
         self.cloud.delete_cluster(cluster.name)
         raise AirflowException(
             f"shared cluster {cluster.name} is {cluster.state}: {cluster.detail or 'Dataproc gives no reason'}; "
             "it is deleted, another try makes a new one"
         )
+
+    def _is_place(self, place: int) -> bool:
+        return place < len(places(self.config, self.zones))
 
     def _check_labels(self, cluster: ClusterRecord) -> None:
         for key, expected in self.cluster_labels.items():
@@ -118,8 +141,9 @@ class RunJobOnSharedCluster(RunJob):
         self.log.warning("Shared cluster %s is %s %s", cluster.name, cluster.state, cluster.detail)
         if cluster.state != "DELETING":
             self.cloud.delete_cluster(cluster.name)
+        # Another run may have been faster to replace it.
         self.wait_in_place(
-            lambda: self.cloud.cluster(cluster.name) is None,
+            lambda: (now := self.cloud.cluster(cluster.name)) is None or now.state in _USABLE,
             seconds=self.creation_seconds,
             what=f"deleting shared cluster {cluster.name}",
         )

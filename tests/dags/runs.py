@@ -29,7 +29,7 @@ _dates = iter(range(10_000))
 
 def release(**options: Any) -> Any:
     """Return facts that fit the local cloud."""
-    return facts.release(config=CONFIG, launcher=LAUNCHER, **options)
+    return facts.release(**{"config": CONFIG, "launcher": LAUNCHER, **options})
 
 
 def next_date() -> datetime:
@@ -38,13 +38,20 @@ def next_date() -> datetime:
 
 
 def one_job(
-    dag_id: str, script: str, *, cluster: Mapping[str, Any] | None = None, default_args: Any = None, **job: Any
+    dag_id: str,
+    script: str,
+    *,
+    cluster: Mapping[str, Any] | None = None,
+    config: Mapping[str, Any] = CONFIG,
+    default_args: Any = None,
+    **job: Any,
 ) -> Any:
     """Return a DAG with a cluster of its own and one job that runs a script of a bucket as it is."""
     settings = {"template": "etl", "owner": "ada", "name": "cluster", "polling_seconds": 0.3, **(cluster or {})}
     options = {"retries": 0, **job}
+    arguments = {**QUICKLY, **(default_args or {})}
     with (
-        platform_dag(dag_id, owner="ada", release=release(), default_args={**QUICKLY, **(default_args or {})}) as dag,
+        platform_dag(dag_id, owner="ada", release=release(config=config), default_args=arguments) as dag,
         DaskCluster(**settings) as made,
     ):
         made.job("run", {"pysparkJob": {"mainPythonFileUri": script}}, options.pop("seconds", 120), **options)

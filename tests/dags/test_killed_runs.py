@@ -1,4 +1,4 @@
-"""Runs that are killed while they create: what is left goes by label, by the run's own deletion or by the reaper."""
+"""Runs that are killed: jobs are cancelled; what is left goes by label, by the run's own deletion or by the reaper."""
 
 from __future__ import annotations
 
@@ -53,6 +53,21 @@ def test_terminated_while_creating(cloud: LocalCloud) -> None:
     other.send_signal(signal.SIGTERM)
     assert other.wait(60) == 1
     assert cloud.until(lambda: not cloud.clusters())
+
+
+@pytest.mark.parametrize("kind", ["one_job", "shared_job"])
+def test_terminated_while_its_job_runs(cloud: LocalCloud, kind: str) -> None:
+    dag_id = f"terminated-{kind.replace('_', '-')}"
+    since = len(cloud.requests())
+    other = start_elsewhere(dag_id, cloud.upload("artifacts", "hangs.py", HANGS), kind)
+    [job] = cloud.until(lambda: [job for job in cloud.jobs(dag=dag_id) if job.state == "RUNNING"])
+    other.send_signal(signal.SIGTERM)
+    assert other.wait(60) == 1
+    assert cloud.until(lambda: cloud.dataproc.job(job.job_id).ended)
+    assert cloud.dataproc.job(job.job_id).state == "CANCELLED"
+    # By the task itself, and not because the cluster went: with the process nothing else of the run goes on.
+    assert f"{job.job_id}:cancel" in [entry["path"].rpartition("/")[2] for entry in cloud.requests()[since:]]
+    cloud.remove(job.cluster)
 
 
 def test_killed_while_creating_then_the_reaper(cloud: LocalCloud) -> None:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from airflow.exceptions import AirflowException, AirflowFailException
-from dataplatform_dask import names
-from local_cloud import LocalCloud
-from runs import FAILS, HANGS, SUCCEEDS, one_job, run, said, start_elsewhere
+from airflow.models.dagrun import DagRun
+from airflow.utils.types import DagRunType
+from dask_on_yarn.run_record import RunRecord
+from dataplatform_dask import DaskCluster, names, platform_dag
+from dataplatform_dask.cloud import Dataproc
+from local_cloud import PROJECT, REGION, LocalCloud
+from runs import CONFIG, FAILS, HANGS, QUICKLY, SUCCEEDS, next_date, one_job, release, run, said, start_elsewhere
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -40,8 +45,24 @@ def _creations(cloud: LocalCloud, since: int) -> list[dict[str, Any]]:
     return [entry for entry in cloud.requests()[since:] if entry["method_id"] == CREATE]
 
 
+@pytest.fixture
+def created(cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The clusters that tasks begin to create, as Google has them."""
+    clusters: list[Any] = []
+    create = Dataproc.create_cluster
+
+    def noted(self: Dataproc, name: str, *arguments: Any) -> Any:
+        operation = create(self, name, *arguments)
+        request = {"project_id": PROJECT, "region": REGION, "cluster_name": name}
+        clusters.append(self._clusters.get_cluster(request=request))
+        return operation
+
+    monkeypatch.setattr(Dataproc, "create_cluster", noted)
+    return clusters
+
+
 @pytest.mark.parametrize("deferrable", [None, True], ids=["in place", "by triggers"])
-def test_success(cloud: LocalCloud, deferrable: bool | None) -> None:
+def test_success(cloud: LocalCloud, created: list[Any], deferrable: bool | None) -> None:
     ended = run(one_job("ok", cloud.upload("artifacts", "ok.py", SUCCEEDS), cluster={"deferrable": deferrable}))
     assert ended.state == "success"
     assert ended.states == dict.fromkeys(ALL, "success")
@@ -49,6 +70,36 @@ def test_success(cloud: LocalCloud, deferrable: bool | None) -> None:
     expected = {"owner": "ada", "team": "growth", "cost-center": "cc-4711", "dag": "ok", "try": "1", "timeout": "120"}
     assert expected.items() <= dict(job.labels).items()
     assert job.labels["run"] == names.label_value(ended.run_id)
+    # The cluster is what costs, and what the reaper and the run's own deletion know it by.
+    [cluster] = created
+    assert (
+        dict(cluster.labels).items()
+        >= {
+            "managed-by": "dataplatform-compute",
+            "environment": "local",
+            "owner": "ada",
+            "team": "growth",
+            "cost-center": "cc-4711",
+            "workload": "ok-cluster",
+            "priority": "normal",
+            "placement": "own",
+            "dag": "ok",
+            "run": names.label_value(ended.run_id),
+            "cluster": "cluster",
+            "slots": "3",
+            "try": "1",
+        }.items()
+    )
+    lifecycle = cluster.config.lifecycle_config
+    assert (lifecycle.idle_delete_ttl, lifecycle.auto_delete_ttl) == (timedelta(minutes=10), timedelta(hours=4))
+
+
+def test_a_cluster_whose_template_sets_no_lifetime_has_one(cloud: LocalCloud, created: list[Any]) -> None:
+    cloud.fault(CREATE, kind="operation-error", status="RESOURCE_EXHAUSTED", message=QUOTA)
+    run(one_job("endless", "gs://nothing", config={**CONFIG, "lifecycleConfig": {}}))
+    [cluster] = created
+    lifecycle = cluster.config.lifecycle_config
+    assert (lifecycle.idle_delete_ttl, lifecycle.auto_delete_ttl) == (timedelta(minutes=30), timedelta(days=1))
 
 
 def test_job_that_fails(cloud: LocalCloud, log: Any) -> None:
@@ -59,8 +110,52 @@ def test_job_that_fails(cloud: LocalCloud, log: Any) -> None:
         log,
         "DAG fails of ada",
         "task cluster.run failed: job fails-cluster-run-",
-        "its output ends: the data is not there",
+        "its output ends: the data is not there; no run record: the driver did not get that far",
+        f" | log: {ended.dag_run.get_task_instance('cluster.run').log_url}",
     )
+
+
+#: How the launcher ends a job, and how often one is tried that may be tried twice.
+ENDS = {
+    1: ("the script ended", 2),
+    77: ("ada may not use the queue root.critical", 1),
+    124: ("the script ran longer than --timeout 1800 s", 1),
+    125: ("no worker came within --queue-timeout 600 s", 1),
+}
+
+
+def test_the_launchers_reason_is_given_and_says_whether_another_try_helps(
+    cloud: LocalCloud, log: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # So that the records can be there before the jobs are.
+    monkeypatch.setattr(names, "unique", lambda: "known")
+    date = next_date()
+    run_id = DagRun.generate_run_id(DagRunType.MANUAL, date)
+    with (
+        platform_dag("ends", owner="ada", release=release(), default_args=QUICKLY) as dag,
+        DaskCluster(template="etl", owner="ada", name="cluster", polling_seconds=0.3) as cluster,
+    ):
+        for code in ENDS:
+            script = cloud.upload("artifacts", f"ends-{code}.py", f"raise SystemExit({code})\n")
+            cluster.job(f"run-{code}", {"pysparkJob": {"mainPythonFileUri": script}}, 120)
+    uris = {}
+    for code, (reason, tries) in ENDS.items():
+        for number in range(1, tries + 1):
+            job_id = names.job_id("ends", run_id, f"cluster.run-{code}", "known", try_number=number)
+            record = RunRecord(run="dask-run-1", job_id=job_id)
+            record.finish(code, f"{reason} (try {number})")
+            uris[job_id] = cloud.upload("staging", f"runs/ends-cluster/{job_id}/run.json", record.to_json())
+    ended = run(dag, date)
+    assert ended.run_id == run_id
+    assert sorted(job.job_id for job in ended.jobs(cloud)) == sorted(uris)
+    for code, (reason, tries) in ENDS.items():
+        job_id = names.job_id("ends", run_id, f"cluster.run-{code}", "known", try_number=tries)
+        assert ended.states[f"run-{code}"] == "failed"
+        assert said(
+            log,
+            f"task cluster.run-{code} failed: job {job_id} failed with exit code {code}: {reason} (try {tries});",
+            f"; run record: {uris[job_id]}; output: gs://",
+        )
 
 
 @pytest.mark.parametrize("deferrable", [None, True], ids=["in place", "by triggers"])
@@ -196,7 +291,9 @@ def test_leftover_of_an_earlier_try_is_deleted_and_not_adopted(cloud: LocalCloud
     left = {**create.labels, **names.run_labels("leftover", first.run_id, "cluster"), "try": "1"}
     cloud.dataproc.create_cluster("left-by-a-crash", create.config, left, names.unique())
     foreign = {**left, "run": "another"}
-    cloud.dataproc.create_cluster("of-another-run", create.config, foreign, names.unique())
+    # Idle deletion would come within seconds at this pace.
+    config = {**create.config, "lifecycleConfig": {}}
+    cloud.dataproc.create_cluster("of-another-run", config, foreign, names.unique())
     second = run(dag, first.dag_run.logical_date)
     assert second.state == "success"
     assert [cluster.name for cluster in cloud.clusters()] == ["of-another-run"]

@@ -10,6 +10,7 @@ import pytest
 import runs
 from ansible_collections.dataplatform.compute.plugins.module_utils.dag_archive import DagArchive, build_archive
 from composer import Environment, create_environment
+from dataplatform_dask import names
 from local_cloud import LocalCloud
 
 DAGS = '''"""Airflow DAGs of a test."""
@@ -21,9 +22,9 @@ from dataplatform_dask import DaskCluster, platform_dag
 QUICKLY = {"retries": 0, "retry_delay": timedelta(seconds=1), "retry_exponential_backoff": False}
 
 
-def one(dag_id, script, seconds=120):
+def one(dag_id, script, seconds=120, **options):
     with platform_dag(dag_id, owner="ada", default_args=QUICKLY, is_paused_upon_creation=False):
-        with DaskCluster(template="etl", owner="ada", name="cluster", polling_seconds=1) as cluster:
+        with DaskCluster(template="etl", owner="ada", name="cluster", polling_seconds=1, **options) as cluster:
             body = {"pysparkJob": {"mainPythonFileUri": "gs://local-project-artifacts/" + script}}
             cluster.job("run", body, seconds, retries=3)
 
@@ -36,6 +37,10 @@ one("repeated", "ok.py")
 one("released", "waits.py")
 one("stopped", "waits.py")
 one("begun", "ok.py")
+one("shared-stopped", "waits.py", placement="shared")
+one("ended-creating", "ok.py")
+one("ended-running", "waits.py")
+one("ended-shared", "waits.py", placement="shared")
 '''
 WAITS = """
 import pathlib, time
@@ -43,6 +48,9 @@ while not pathlib.Path({gate!r}).exists():
     time.sleep(0.2)
 """
 ARCHIVE = "dags/dataplatform-growth.zip"
+OURS = {"managed-by": "dataplatform-compute", "environment": "local"}
+PAUSED = "dag_id,is_paused"
+SHARED = "shared-local-etl"
 POOLS = {"user-ada": {"slots": 3, "description": "", "include_deferred": True}}
 
 
@@ -187,3 +195,86 @@ def test_clearing_a_creation_that_hangs_deletes_what_it_began(cloud: LocalCloud,
     assert _over(environment, "begun") == "success"
     assert first.name not in [job.cluster for job in cloud.jobs(dag="begun")]
     assert cloud.clusters() == []
+
+
+def test_clearing_a_job_on_a_shared_cluster_cancels_it(
+    cloud: LocalCloud, environment: Environment, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    cloud.upload("artifacts", "waits.py", WAITS.format(gate=str(gate)))
+    environment.trigger("shared-stopped")
+    first = _running_job(cloud, "shared-stopped")
+    cloud.until(lambda: environment.states("shared-stopped")["run"] == "deferred")
+    code, output = environment.run("tasks", "clear", "shared-stopped", "-t", "^cluster.run$", "-y")
+    assert code == 0, output
+    cloud.until(lambda: cloud.dataproc.job(first).state == "CANCELLED", 120)
+    cloud.until(lambda: len(cloud.jobs(dag="shared-stopped")) == 2, 240)
+    gate.touch()
+    assert _over(environment, "shared-stopped") == "success"
+    # The cluster is the same, so nothing but the cancellation ended the first job.
+    assert {job.cluster for job in cloud.jobs(dag="shared-stopped")} == {SHARED}
+    assert sorted(job.state for job in cloud.jobs(dag="shared-stopped")) == ["CANCELLED", "DONE"]
+    cloud.remove(SHARED)
+
+
+def test_a_run_that_is_marked_failed_while_it_creates_has_no_cluster(
+    cloud: LocalCloud, environment: Environment
+) -> None:
+    cloud.fault("dataproc.projects.regions.clusters.create", kind="operation-hang", count=1)
+    environment.trigger("ended-creating")
+    cloud.until(lambda: cloud.clusters(dag="ended-creating"), 120)
+    cloud.until(lambda: environment.states("ended-creating")["create"] == "deferred")
+    environment.mark_failed("ended-creating")
+    cloud.until(lambda: not cloud.clusters(), 120)
+    # A deletion does not count, and the job, which had not begun, is no failure.
+    assert _over(environment, "ended-creating") == "success"
+    assert environment.states("ended-creating") == {
+        "begin": "success",
+        "create": "failed",
+        "run": "skipped",
+        "delete": "success",
+        "slots": "success",
+    }
+    assert cloud.jobs(dag="ended-creating") == []
+
+
+@pytest.mark.parametrize("dag_id", ["ended-running", "ended-shared"])
+def test_a_run_that_is_marked_failed_while_its_job_runs_has_no_job(
+    cloud: LocalCloud, environment: Environment, tmp_path: Path, dag_id: str
+) -> None:
+    cloud.upload("artifacts", "waits.py", WAITS.format(gate=str(tmp_path / "never")))
+    since = len(cloud.requests())
+    environment.trigger(dag_id)
+    job = _running_job(cloud, dag_id)
+    cloud.until(lambda: environment.states(dag_id)["run"] == "deferred")
+    environment.mark_failed(dag_id)
+    cloud.until(lambda: cloud.dataproc.job(job).state == "CANCELLED", 120)
+    assert _over(environment, dag_id) == "failed"
+    assert environment.states(dag_id)["run"] == "failed"
+    assert len(cloud.jobs(dag=dag_id)) == 1
+    assert f"{job}:cancel" in [entry["path"].rpartition("/")[2] for entry in cloud.requests()[since:]]
+    if dag_id == "ended-shared":
+        assert [cluster.state for cluster in cloud.clusters()] == ["RUNNING"]
+        cloud.remove(SHARED)
+    assert cloud.clusters() == []
+
+
+def test_the_reaper_of_a_release_runs_without_being_asked(cloud: LocalCloud, environment: Environment) -> None:
+    orphan = {**OURS, "placement": "own", "owner": "ada", **names.run_labels("gone", "gone")}
+    for name, labels in (("orphan", orphan), ("foreign", {**orphan, "environment": "another"})):
+        # Idle deletion would come within seconds at this pace.
+        cloud.dataproc.create_cluster(name, {**runs.CONFIG, "lifecycleConfig": {}}, labels, names.unique())
+    built = facts.archive("platform", workloads={}, config=runs.CONFIG, launcher=runs.LAUNCHER)
+    environment.upload("dags/dataplatform-platform.zip", built.data)
+    cloud.until(lambda: cloud.dataproc.cluster("orphan") is None, 240)
+    try:
+        assert cloud.dataproc.cluster("foreign") is not None
+        # A DAG that does not say so waits until somebody starts it here.
+        paused = {row["dag_id"]: row["is_paused"] for row in environment.read("dags", "list", "--columns", PAUSED)}
+        assert (paused["platform-reaper"], paused["platform-delay-model"]) == ("False", "True")
+        listed = environment.read("dags", "list-runs", "-d", "platform-reaper")
+        assert all(row["run_id"].startswith("scheduled__") for row in listed)
+    finally:
+        # To it, what tests in this process run is over.
+        environment.run("dags", "pause", "platform-reaper")
+        cloud.remove("foreign")

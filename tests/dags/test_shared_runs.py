@@ -15,6 +15,8 @@ from runs import FAILS, HANGS, SUCCEEDS, run, said, shared_job, start_elsewhere
 pytestmark = pytest.mark.usefixtures("database")
 
 CREATE = "dataproc.projects.regions.clusters.create"
+QUOTA = "Insufficient 'CPUS' quota. Requested 12.0, available 4.0."
+STOCK_OUT = "The zone 'projects/p/zones/z' does not have enough resources available to fulfill the request."
 NAME = "shared-local-etl"
 
 
@@ -72,17 +74,68 @@ def test_a_job_that_fails_leaves_the_cluster_to_others(cloud: LocalCloud) -> Non
 
 
 @pytest.mark.parametrize("deferrable", [None, True], ids=["in place", "by triggers"])
-def test_a_cluster_that_could_not_be_created_is_replaced_in_the_next_try(
+def test_stock_outs_go_to_the_next_zone_in_the_same_try(
     cloud: LocalCloud, caplog: pytest.LogCaptureFixture, deferrable: bool | None
 ) -> None:
     caplog.set_level("INFO")
-    cloud.fault(CREATE, kind="operation-error", status="UNAVAILABLE", message="STOCKOUT", count=1)
-    dag = shared_job("shared-f", cloud.upload("artifacts", "ok.py", SUCCEEDS), deferrable=deferrable)
-    dag.get_task("cluster.run").retries = 1
-    assert run(dag).state == "success"
-    assert said(caplog, f"shared cluster {NAME} is ERROR: STOCKOUT")
+    since = len(cloud.requests())
+    # The place that Dataproc chooses, and the first zone of the list.
+    cloud.fault(CREATE, kind="operation-error", status="UNAVAILABLE", message=STOCK_OUT, count=2)
+    ended = run(shared_job("shared-f", cloud.upload("artifacts", "ok.py", SUCCEEDS), deferrable=deferrable))
+    assert ended.state == "success"
+    assert _created(cloud, since) == [200, 200, 200]
+    assert ended.job(cloud).labels["try"] == "1"
+    assert said(caplog, f"Shared cluster {NAME} is ERROR", STOCK_OUT)
+    [cluster] = cloud.clusters()
+    assert cluster.zone == "europe-west1-c"
+
+
+def test_a_creation_that_is_refused_for_a_stock_out_goes_to_the_next_zone(cloud: LocalCloud) -> None:
+    cloud.fault(CREATE, status=429, message=STOCK_OUT, count=1)
+    assert run(shared_job("shared-k", cloud.upload("artifacts", "ok.py", SUCCEEDS))).state == "success"
     [cluster] = cloud.clusters()
     assert cluster.zone == "europe-west1-b"
+
+
+def test_every_zone_is_exhausted(cloud: LocalCloud, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    since = len(cloud.requests())
+    cloud.fault(CREATE, kind="operation-error", status="UNAVAILABLE", message=STOCK_OUT)
+    ended = run(shared_job("shared-l", "gs://nothing"))
+    assert ended.state == "failed"
+    assert _created(cloud, since) == [200, 200, 200]
+    assert ended.jobs(cloud) == []
+    assert said(caplog, f"shared cluster {NAME} is ERROR: ", STOCK_OUT, "another try makes a new one")
+
+
+def test_a_cluster_that_could_not_be_created_is_replaced_in_the_next_try(
+    cloud: LocalCloud, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    since = len(cloud.requests())
+    cloud.fault(CREATE, kind="operation-error", status="RESOURCE_EXHAUSTED", message=QUOTA, count=1)
+    dag = shared_job("shared-m", cloud.upload("artifacts", "ok.py", SUCCEEDS))
+    dag.get_task("cluster.run").retries = 1
+    ended = run(dag)
+    assert ended.state == "success"
+    assert _created(cloud, since) == [200, 200]
+    assert ended.job(cloud).labels["try"] == "2"
+    assert said(caplog, f"shared cluster {NAME} is ERROR: ", QUOTA)
+
+
+def test_those_who_wait_for_a_stock_out_of_another_run_go_on_together(cloud: LocalCloud) -> None:
+    since = len(cloud.requests())
+    cloud.fault(CREATE, kind="operation-error", status="UNAVAILABLE", message=STOCK_OUT, count=2)
+    script = cloud.upload("artifacts", "ok.py", SUCCEEDS)
+    other = start_elsewhere("shared-n", script, "shared_job")
+    cloud.until(lambda: _seen(cloud, since, CREATE))
+    assert run(shared_job("shared-o", script)).state == "success"
+    assert other.wait(90) == 0
+    # One creation after the other, whoever was faster. A run that begins after the first has failed begins with the
+    # first place again, so which one the third is in depends on that.
+    assert _created(cloud, since).count(200) == 3
+    [cluster] = cloud.clusters()
+    assert cluster.zone in ("europe-west1-b", "europe-west1-c")
 
 
 def test_a_foreign_cluster_of_that_name_is_not_used(cloud: LocalCloud, caplog: Any) -> None:

@@ -306,3 +306,4 @@ def test_examples_and_reaper_are_in_their_teams_archives(load: Loader) -> None:
     reaper = platform.dags["platform-reaper"]
     assert reaper.timetable.summary == "*/5 * * * *"
     assert reaper.max_active_runs == 1
+    assert (reaper.is_paused_upon_creation, model.is_paused_upon_creation) == (False, None)
