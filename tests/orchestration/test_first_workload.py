@@ -137,7 +137,7 @@ def test_examples_run_on_yarn_and_leave_their_output_and_no_cluster_of_their_own
 
 
 def test_the_page_works_as_it_stands(reader: Reader) -> None:
-    start, try_it, release, run, look, log, dev = blocks("sh")
+    start, try_it, release, run, look, log, status, dev = blocks("sh")
     (script,), (entry,) = blocks("python"), blocks("yaml")
 
     reader.type(start)
@@ -155,6 +155,7 @@ def test_the_page_works_as_it_stands(reader: Reader) -> None:
     assert "own" not in clusters(reader).values()
     assert ".parquet" in reader.type(look)
     assert "JFK" in reader.type(log.replace("JOB", job))
+    assert "| 0 waiting | 0 running |" in reader.type(status)
 
     # Environments are projects of their own; the cloud has one, and forgets what was in it.
     reader.cloud.cli("reset", "--yes")
