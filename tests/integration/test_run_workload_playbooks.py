@@ -1,4 +1,4 @@
-"""run_workload.yml, logs.yml and cancel.yml with the inventory `local`, as a person types them."""
+"""run_workload.yml, logs.yml, cancel.yml, and what run_dag.yml refuses, with the inventory `local`."""
 
 from __future__ import annotations
 
@@ -224,6 +224,9 @@ def test_a_template_that_would_charge_somebody_else_is_not_started(cloud: LocalC
     [
         ("run_workload", ["-e", "workload=flights-elt"], "did you mean 'flights-etl'?"),
         ("run_workload", [], "workload is ''"),
+        ("run_dag", [], "dag is not set"),
+        ("run_dag", ["-e", "dag=x", "-e", "conf=gs://answers"], 'conf is "gs://answers"; expected a mapping, such as'),
+        ("run_dag", ["-e", "dag=x", "-e", '{"conf": ["a"]}'], 'conf is ["a"]; expected a mapping, such as'),
         ("logs", [], "run is not set"),
         ("cancel", ["-e", "run=nothing"], "'nothing' is neither a workflow run"),
     ],

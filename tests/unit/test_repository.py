@@ -57,3 +57,10 @@ def test_links_of_the_readme_lead_somewhere() -> None:
     links = re.findall(r"\]\((?!https?:)([^)#]+)\)", readme)
     assert links
     assert [link for link in links if not (REPOSITORY / link).exists()] == []
+
+
+def test_every_picture_is_shown_on_a_page() -> None:
+    shown = set()
+    for page in (REPOSITORY / "README.md", *(REPOSITORY / "docs").rglob("*.md")):
+        shown |= {(page.parent / link).resolve() for link in re.findall(r"!\[[^]]+\]\(([^)]+)\)", page.read_text())}
+    assert shown == set((REPOSITORY / "docs/images").resolve().rglob("*.png"))

@@ -12,8 +12,8 @@ with platform_dag(
     owner="ada",
     description="What delays flights, for everybody to look at on the shared file system",
     tags=("example",),
-    # Asked for when somebody starts a run by hand; a laptop has no /shared and writes to a bucket instead:
-    # {"output": "gs://local-project-data/growth/answers"}
+    # Asked for when somebody starts a run by hand. A laptop has no /shared and writes to a bucket instead:
+    # ansible-playbook playbooks/run_dag.yml -e dag=growth-analytics-nfs -e '{"conf": {"output": "gs://..."}}'
     params={"output": "/shared/projects/growth/answers"},
 ):
     with DaskCluster(template="analytics", owner="ada", placement="shared", priority="low", workers=2) as cluster:
