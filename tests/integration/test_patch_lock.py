@@ -1,7 +1,8 @@
-"""patch_lock, artifact_copy and artifact_prune against a local cloud."""
+"""patch_lock, artifact_copy, artifact_fetch and artifact_prune against a local cloud."""
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import subprocess
@@ -10,6 +11,7 @@ import tarfile
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -17,6 +19,7 @@ import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.dataplatform.compute.plugins.module_utils import (
     artifact_copy,
+    artifact_fetch,
     artifact_prune,
     patch_lock,
     process_identity,
@@ -137,9 +140,6 @@ def test_an_unfinished_run_leaves_its_lock_to_whoever_comes_next(as_process: Cal
     assert lock()["interrupted"] is True
 
 
-def test_check_mode_takes_nothing(client: GoogleClient) -> None:
-    assert task(patch_lock.DEFINITION, check=True, environment="dev")["changed"] is True
-    assert names(client) == set()
 @pytest.mark.usefixtures("client")
 def test_a_holding_lasts_for_longer_where_its_run_says_so() -> None:
     taken = lock()
@@ -153,6 +153,9 @@ def test_a_holding_lasts_for_longer_where_its_run_says_so() -> None:
     assert lock("read")["run"] == other["run"]
 
 
+def test_check_mode_takes_nothing(client: GoogleClient) -> None:
+    assert task(patch_lock.DEFINITION, check=True, environment="dev")["changed"] is True
+    assert names(client) == set()
 
 
 def test_artefacts_are_copied_once_and_whole(client: GoogleClient) -> None:
@@ -175,6 +178,37 @@ def test_what_the_other_bucket_does_not_have_stops_before_the_first_copy(client:
     result = task(artifact_copy.DEFINITION, source_bucket=OTHER, digests=[IMAGE, ARCHIVE])
     assert f"gs://{OTHER} has nothing of {ARCHIVE[:12]}; nothing was copied" in result["msg"]
     assert names(client) == set()
+
+
+def fetch(path: Path, content: bytes = b"pandas==3.0.5\n", **options: Any) -> dict[str, Any]:
+    wanted = {"object": f"{IMAGE}/lock.txt", "sha256": hashlib.sha256(content).hexdigest(), "path": str(path)}
+    return task(artifact_fetch.DEFINITION, **wanted, **options)
+
+
+def test_a_text_is_fetched_where_the_file_has_another(client: GoogleClient, tmp_path: Path) -> None:
+    put(client, f"{IMAGE}/lock.txt", b"pandas==3.0.5\n")
+    path = tmp_path / "lock.txt"
+    path.write_text("pandas==3.0.4\n")
+    path.chmod(0o640)
+    assert fetch(path, check=True)["changed"] is True
+    assert path.read_text() == "pandas==3.0.4\n"
+    assert fetch(path)["changed"] is True
+    assert (path.read_text(), path.stat().st_mode & 0o777) == ("pandas==3.0.5\n", 0o640)
+    assert fetch(path)["changed"] is False
+
+
+@pytest.mark.parametrize(
+    ("there", "problem"), [(None, "lock.txt is not there"), (b"pandas==3.1.0\n", "lock.txt has the SHA-256")]
+)
+def test_no_other_text_comes_in_the_files_place(
+    client: GoogleClient, tmp_path: Path, there: bytes | None, problem: str
+) -> None:
+    if there is not None:
+        put(client, f"{IMAGE}/lock.txt", there)
+    path = tmp_path / "lock.txt"
+    path.write_text("pandas==3.0.4\n")
+    assert problem in fetch(path)["msg"]
+    assert path.read_text() == "pandas==3.0.4\n"
 
 
 def bundle(environment: str) -> bytes:
