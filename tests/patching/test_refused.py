@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from tests.integration.google import wait_for
 from tests.patching.environments import (
     BLOCKED,
     CANARY_FAILED,
+    NAMES,
     NOTHING,
     PATCHED,
     Environments,
@@ -53,13 +55,13 @@ def pinned(environments: Environments) -> None:
 @pytest.fixture(name="unchanged", autouse=True)
 def nothing_else_changes(environments: Environments) -> Iterator[None]:
     """Every test leaves pins, templates and clusters as they were, and no lock."""
-    before = [(environments.pin_file(name).read_text(), environments.templates(name)) for name in ("dev", "staging")]
+    before = [(environments.pin_file(name).read_text(), environments.templates(name)) for name in NAMES]
     yield
     environments.cloud.cli("image", "withdraw", BAD, check=False)
     environments.cloud.cli("fault", "clear")
     assert environments.clusters() == {}
     assert environments.locks() == []
-    after = [(environments.pin_file(name).read_text(), environments.templates(name)) for name in ("dev", "staging")]
+    after = [(environments.pin_file(name).read_text(), environments.templates(name)) for name in NAMES]
     assert after == before
 
 
@@ -78,6 +80,39 @@ def test_an_image_whose_dask_gives_another_result(environments: Environments, tm
     environments.cloud.cli("image", "add", BAD, "--python-path", str(environment_with(tmp_path / "lib", WRONG_SUM)))
     found = environments.patch("dev", expect=CANARY_FAILED)
     assert "array_sum was" in found["reasons"][0]
+    assert found["pins"] == environments.pins("dev"), "what did not pass is nobody's pins"
+
+
+def test_an_image_that_is_slower_than_the_bound(environments: Environments) -> None:
+    environments.cloud.cli("image", "add", BAD)
+    path = environments.pin_file("dev")
+    text = path.read_text()
+    (smoke,) = environments.record("dev")["canary"]["jobs"].values()
+    path.write_text(text.replace(f"seconds: {smoke['seconds']}", "seconds: 0.01"))
+    try:
+        found = environments.patch("dev", expect=CANARY_FAILED)
+    finally:
+        path.write_text(text)
+    assert "0.01" in found["reasons"][0]
+
+
+def test_without_numbers_to_compare_with_nothing_is_promoted(environments: Environments) -> None:
+    """Nobody's canary was of these pins, and theirs fails now, so wrong answers of the candidate would not be seen."""
+    environments.cloud.cli("image", "add", BAD)
+    path = environments.pin_file("dev")
+    text = path.read_text()
+    path.write_text(text[: text.index("platform_pin_record:")] + "platform_pin_record: null\n")
+    environments.cloud.cli(
+        *("fault", "add", "--method", "dataproc.projects.regions.clusters.create", "--kind", "operation-error"),
+        *("--status", "RESOURCE_EXHAUSTED", "--message", "Insufficient 'CPUS' quota."),
+    )
+    try:
+        found = environments.patch("dev", expect=CANARY_FAILED)
+    finally:
+        path.write_text(text)
+    assert found["reasons"][0].startswith("there is nothing to compare a candidate with")
+    assert "Insufficient 'CPUS' quota" in found["reasons"][0]
+    assert "-e patching_without_baseline=true" in found["reasons"][0]
 
 
 def test_a_job_that_hangs(environments: Environments, tmp_path: Path) -> None:
@@ -126,24 +161,66 @@ def test_two_runs_at_once(environments: Environments) -> None:
     environments.patch("dev", expect=PATCHED)
 
 
-def test_no_way_to_the_package_index(environments: Environments) -> None:
-    """With an environment pinned, what nobody could be asked about is not called current."""
+@pytest.fixture(name="pin_environment")
+def pinned_environment(environments: Environments) -> Iterator[Callable[[str], None]]:
+    """Have an environment pinned, of a lock with this hash."""
     path = environments.pin_file("dev")
     text = path.read_text()
-    digest = "0" * 63 + "a"
-    hashes = "".join(f"\n    {name}: {digest}" for name in ("lock_sha256", "squashfs_sha256", "archive_sha256"))
-    path.write_text(text.replace("  environment: null", f"  environment:{hashes}", 1))
+
+    def pin(lock: str) -> None:
+        hashes = {"lock_sha256": lock, "squashfs_sha256": "0" * 63 + "a", "archive_sha256": "0" * 63 + "b"}
+        lines = "".join(f"\n    {name}: {digest!r}" for name, digest in hashes.items())
+        path.write_text(text.replace("  environment: null", f"  environment:{lines}", 1))
+
+    yield pin
+    path.write_text(text)
+
+
+def test_no_way_to_the_package_index(environments: Environments, pin_environment: Callable[[str], None]) -> None:
+    """With an environment pinned, what nobody could be asked about is not called current."""
+    pin_environment("0" * 63 + "c")
+    summary = environments.directory / "summary.json"
+    options = {"patching_only": ["environment"], "patching_summary_file": str(summary)}
     done = environments.cloud.run(
         *environments.command("dev", "playbooks/patch.yml", "--check"),
-        *("-e", json.dumps({"patching_only": ["environment"]})),
+        *("-e", json.dumps(options)),
         check=False,
         UV_INDEX_URL="https://127.0.0.1:9/simple",
         UV_DEFAULT_INDEX="https://127.0.0.1:9/simple",
         UV_NO_CACHE="1",
     )
-    path.write_text(text)
-    assert "were not looked up" in done.stdout
-    assert done.returncode in (BLOCKED, PATCHED)
+    assert done.returncode == BLOCKED, done.stdout + done.stderr
+    found = json.loads(summary.read_text())
+    assert found["reasons"][0].startswith("the package index cannot be asked: ")
+    assert found["notes"][0].startswith("packages of the Dask environment were not looked up: ")
+
+
+def test_packages_with_a_known_vulnerability(
+    environments: Environments, tmp_path: Path, pin_environment: Callable[[str], None]
+) -> None:
+    """Newer ones are no candidate, and what is pinned is not called current either; what is accepted is."""
+    audit = tmp_path / "pip-audit"
+    known = [{"id": "CVE-2026-1", "fix_versions": [], "aliases": []}]
+
+    def patch(vulnerable: bool, expect: int) -> dict[str, Any]:
+        package = {"name": "pillow", "version": "12.0.0", "vulns": known if vulnerable else []}
+        answer = json.dumps({"dependencies": [package], "fixes": []})
+        audit.write_text(f"#!/bin/sh\ncat <<'END'\n{answer}\nEND\nexit {int(vulnerable)}\n")
+        audit.chmod(0o755)
+        options = {"_environment_image_tools": str(tmp_path), "patching_cache_directory": str(tmp_path / "cache")}
+        return environments.patch("dev", "--check", expect=expect, patching_only=["environment"], **options)
+
+    pin_environment("0" * 63 + "c")
+    newer = patch(vulnerable=True, expect=BLOCKED)
+    (lock,) = (tmp_path / "cache/locks").glob("*.txt")
+    pin_environment(lock.stem)
+    pinned = patch(vulnerable=True, expect=BLOCKED)
+    for found in (newer, pinned):
+        assert found["reasons"][0].startswith("the newest packages cannot be used: ")
+        assert "known vulnerabilities in pillow: CVE-2026-1" in found["reasons"][0]
+    assert patch(vulnerable=False, expect=NOTHING)["reasons"] == []
+    # Asked once a day where nothing was known.
+    assert patch(vulnerable=True, expect=NOTHING)["reasons"] == []
 
 
 def test_nothing_to_do_is_nothing(environments: Environments) -> None:

@@ -48,17 +48,19 @@ class Lock:
     """The lock of the Dask environment as its ranges give it today.
 
     ``raised`` has one line for each package that is another than in the committed lock. ``unknown`` says why the
-    package index could not be asked; then the lock is the committed one.
+    package index could not be asked, and ``refused`` why no environment is built of what it gave, such as a known
+    vulnerability; either is empty otherwise, and with either the lock is the pinned one.
     """
 
     sha256: str
     raised: list[str]
     unknown: str
+    refused: str = ""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """Everything the plan is made of. ``now`` is in UTC."""
+    """Everything the plan is made of. ``now`` is in UTC. ``renew`` asks for a new record where nothing is newer."""
 
     pins: Mapping[str, Any]
     record: Mapping[str, Any] | None
@@ -70,6 +72,7 @@ class Facts:
     lock: Lock | None = None
     only: tuple[str, ...] = PARTS
     ignore_window: bool = False
+    renew: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,15 +90,16 @@ def plan(facts: Facts) -> PatchPlan:
     """Return the candidate pins, without their node bundle, and whether they may be tried now."""
     candidate = _candidate(facts)
     changes = _changes(facts, candidate)
+    if not changes and facts.renew:
+        changes = ["nothing but the record: the present pins are tried again"]
     notes = _notes(facts)
     no_way = _no_record_upstream(facts) or _left_upstream(facts)
     if no_way:
         return PatchPlan(BLOCKED, candidate, changes, [no_way], notes)
-    if not changes and facts.lock is not None and facts.lock.unknown:
+    unknown = _unknown(facts)
+    if not changes and unknown:
         # Nobody may call an environment current that nobody could be asked about.
-        return PatchPlan(
-            BLOCKED, candidate, changes, [f"the package index cannot be asked: {facts.lock.unknown}"], notes
-        )
+        return PatchPlan(BLOCKED, candidate, changes, unknown, notes)
     if not changes:
         # What the environment before this one has come to is nothing to be held against one that has it already.
         return PatchPlan(NOTHING, candidate, [], [], notes)
@@ -104,6 +108,20 @@ def plan(facts: Facts) -> PatchPlan:
         return PatchPlan(NOTHING, candidate, [], [], [*notes, rolled_back])
     reasons = [*_upstream_problems(facts), *_withdrawn_image(facts, candidate), *_window_problem(facts)]
     return PatchPlan(BLOCKED if reasons else CANDIDATE, candidate, changes, reasons, notes)
+
+
+def _unknown(facts: Facts) -> list[str]:
+    """Why nobody can say of some part whether it is current."""
+    found = []
+    if facts.lock is not None and facts.lock.unknown:
+        found.append(f"the package index cannot be asked: {facts.lock.unknown}")
+    if facts.lock is not None and facts.lock.refused:
+        found.append(f"the newest packages cannot be used: {facts.lock.refused}")
+    version = facts.pins["dataproc_image"]
+    looked_up = facts.upstream is None and "dataproc_image" in facts.only
+    if looked_up and newest_of_track(facts.images, version) is None:
+        found.append(f"Google lists no usable Dataproc image of the track of {version}")
+    return found
 
 
 def without_bundle(pins: Mapping[str, Any]) -> dict[str, Any]:
@@ -197,7 +215,14 @@ def _no_record_upstream(facts: Facts) -> str:
         return ""
     name, record = facts.upstream.environment, facts.upstream.record
     what = "has other pins than its record says: they were changed by hand" if record else "has no green record"
-    return f"{name} {what}. Next step: playbooks/patch.yml -i inventories/{name}, and commit its pins.yml"
+    return f"{name} {what}. {_patch_again(name)}"
+
+
+def _patch_again(environment: str) -> str:
+    return (
+        f"Next step: playbooks/patch.yml -i inventories/{environment}, and commit its pins.yml; where nothing is newer"
+        " there, -e patching_renew=true tries the present pins again"
+    )
 
 
 def _upstream_problems(facts: Facts) -> list[str]:
@@ -210,7 +235,7 @@ def _upstream_problems(facts: Facts) -> list[str]:
     if age > limit:
         problems.append(
             f"the green record of {name} is {age.days} days old, and platform_patching.record_days is {limit.days}."
-            f" Next step: patch {name} again"
+            f" {_patch_again(name)}"
         )
     recorded = record["files"]
     other = sorted(
@@ -255,6 +280,8 @@ def _notes(facts: Facts) -> list[str]:
         notes.append(f"the pinned Dataproc image {version} is not listed by Google any more")
     if facts.lock is not None and facts.lock.unknown:
         notes.append(f"packages of the Dask environment were not looked up: {facts.lock.unknown}")
+    if facts.lock is not None and facts.lock.refused:
+        notes.append(f"the newest packages of the Dask environment are not taken: {facts.lock.refused}")
     return notes
 
 

@@ -42,6 +42,7 @@ def run(params: dict[str, Any], client: GoogleClient, reporter: Reporter) -> dic
         upstream=Upstream(upstream["environment"], upstream["pins"], upstream["record"]) if upstream else None,
         only=tuple(params["only"] or PARTS),
         ignore_window=params["ignore_window"],
+        renew=params["renew"],
     )
     found = plan(facts)
     table = rows(facts, found, _surroundings(params, client))
@@ -104,6 +105,7 @@ DEFINITION = TaskDefinition(
                     "sha256": {"type": "str", "required": True},
                     "raised": {"type": "list", "elements": "str", "default": []},
                     "unknown": {"type": "str", "default": ""},
+                    "refused": {"type": "str", "default": ""},
                 },
             },
             "lifecycle": {"type": "dict", "required": True},
@@ -111,6 +113,7 @@ DEFINITION = TaskDefinition(
             "composer": {"type": "dict"},
             "only": {"type": "list", "elements": "str", "choices": list(PARTS)},
             "ignore_window": {"type": "bool", "default": False},
+            "renew": {"type": "bool", "default": False},
         }
     ),
     run=run,

@@ -85,6 +85,8 @@ def _environment_row(facts: Facts, plan: PatchPlan) -> tuple[str, str, str, str]
         return ("Dask environment", "none", _SAME, "jobs use the node's own Python")
     raised = len(facts.lock.raised) if facts.lock else 0
     note = f"{raised} packages are newer in their ranges" if raised else ""
+    if facts.lock and (facts.lock.unknown or facts.lock.refused):
+        note = "newer packages are not known" if facts.lock.unknown else "newer packages cannot be used"
     return ("Dask environment", _lock(pinned), _lock(candidate) if candidate != pinned else _SAME, note)
 
 

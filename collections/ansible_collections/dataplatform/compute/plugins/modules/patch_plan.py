@@ -85,6 +85,10 @@ options:
         description: Why the package index could not be asked.
         type: str
         default: ""
+      refused:
+        description: Why no environment is built of what it gave.
+        type: str
+        default: ""
   lifecycle:
     description: The fact C(platform_dataproc_images).
     type: dict
@@ -103,6 +107,10 @@ options:
     choices: [dataproc_image, environment, init_actions]
   ignore_window:
     description: Whether the maintenance window does not matter.
+    type: bool
+    default: false
+  renew:
+    description: Whether the present pins are a candidate where nothing is newer, for a new record.
     type: bool
     default: false
 author:

@@ -122,6 +122,34 @@ def test_nothing_is_current_that_the_index_could_not_be_asked_about() -> None:
     )
 
 
+def test_packages_that_may_not_be_used_are_no_candidate_and_said() -> None:
+    lock = Lock(ENVIRONMENT["lock_sha256"], [], "", "known vulnerabilities in pillow: CVE-1")
+    facts = first(pins={**PINS, "environment": ENVIRONMENT}, lock=lock)
+    assert only_reason(plan(facts)) == "the newest packages cannot be used: known vulnerabilities in pillow: CVE-1"
+    found = plan(replace(facts, images=images(OLD, NEW)))
+    assert (found.decision, found.notes) == (
+        CANDIDATE,
+        ["the newest packages of the Dask environment are not taken: known vulnerabilities in pillow: CVE-1"],
+    )
+
+
+@pytest.mark.parametrize("listed", [(), ("2.3.10-rocky9", "2.2.80-debian12")], ids=["nothing", "other tracks"])
+def test_no_image_is_current_where_google_lists_none_of_its_track(listed: tuple[str, ...]) -> None:
+    reason = only_reason(plan(first(images=images(*listed))))
+    assert reason == f"Google lists no usable Dataproc image of the track of {OLD}"
+    # What is known to be newer goes ahead; where an image may not change, none is missed.
+    assert plan(first(images=images(*listed), pins={**PINS, "init_actions": None})).decision == CANDIDATE
+    assert plan(first(images=images(*listed), only=("init_actions",))).decision == NOTHING
+
+
+def test_current_pins_get_a_new_record_where_that_is_asked_for() -> None:
+    found = plan(first(renew=True))
+    assert (found.decision, found.candidate) == (CANDIDATE, without_bundle(PINS))
+    assert found.changes == ["nothing but the record: the present pins are tried again"]
+    newer = plan(first(renew=True, images=images(OLD, NEW)))
+    assert newer.changes == [f"Dataproc image {OLD} -> {NEW}"]
+
+
 def test_parts_that_are_left_out_keep_their_pins() -> None:
     facts = first(images=images(OLD, NEW), pins={**PINS, "init_actions": None}, only=("dataproc_image",))
     found = plan(facts)
@@ -141,6 +169,17 @@ def test_what_was_rolled_back_is_not_tried_again() -> None:
     found = plan(facts)
     assert (found.decision, found.changes) == (NOTHING, [])
     assert found.notes[0].startswith("These candidates were rolled back here on 2026-11-28 (slow)")
+
+
+def test_packages_that_were_rolled_back_are_not_tried_again() -> None:
+    """Of a candidate only the lock is known; what was withdrawn has all hashes of its build."""
+    left = {**PINS, "environment": {**ENVIRONMENT, "lock_sha256": "7" * 64}}
+    entry = {"id": pins_id(left), "common_id": common_id(left), "at": "2026-11-28T12:00:00Z", "reason": "slow"}
+    pins = {**PINS, "environment": ENVIRONMENT}
+    facts = first(pins=pins, lock=Lock("7" * 64, [], ""), record=record(pins, withdrawn=[entry]))
+    found = plan(facts)
+    assert (found.decision, found.changes) == (NOTHING, [])
+    assert plan(replace(facts, lock=Lock("8" * 64, [], ""))).decision == CANDIDATE
 
 
 def test_the_pins_of_the_environment_before_come_unchanged_but_for_the_bundle() -> None:
@@ -171,23 +210,13 @@ def test_pins_changed_by_hand_after_their_canary_block() -> None:
     reason = only_reason(plan(second(upstream=Upstream("dev", dev, record(PINS)))))
     assert reason.startswith("dev has other pins than its record says")
 
-def test_packages_that_were_rolled_back_are_not_tried_again() -> None:
-    """Of a candidate only the lock is known; what was withdrawn has all hashes of its build."""
-    left = {**PINS, "environment": {**ENVIRONMENT, "lock_sha256": "7" * 64}}
-    entry = {"id": pins_id(left), "common_id": common_id(left), "at": "2026-11-28T12:00:00Z", "reason": "slow"}
-    pins = {**PINS, "environment": ENVIRONMENT}
-    facts = first(pins=pins, lock=Lock("7" * 64, [], ""), record=record(pins, withdrawn=[entry]))
-    found = plan(facts)
-    assert (found.decision, found.changes) == (NOTHING, [])
-    assert plan(replace(facts, lock=Lock("8" * 64, [], ""))).decision == CANDIDATE
-
-
 
 @pytest.mark.parametrize(("at", "blocked"), [("2026-11-15T12:00:01Z", False), ("2026-11-15T11:59:59Z", True)])
 def test_a_record_may_be_as_old_as_the_limit(at: str, blocked: bool) -> None:
     dev = {**PINS, "dataproc_image": NEW}
     found = plan(second(upstream=Upstream("dev", dev, record(dev, promoted_at=at))))
     assert found.decision == (BLOCKED if blocked else CANDIDATE)
+    assert [reason for reason in found.reasons if "-e patching_renew=true" not in reason] == []
 
 
 def test_a_record_of_other_files_blocks_and_names_them() -> None:
