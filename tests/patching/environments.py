@@ -81,12 +81,16 @@ class Environments:
 
     def patch(self, name: str, *arguments: str, expect: int, **extra: Any) -> dict[str, Any]:
         """Run ``patch.yml``, which has to end with a code; its summary."""
+        return self.patch_and_listen(name, *arguments, expect=expect, **extra)[0]
+
+    def patch_and_listen(self, name: str, *arguments: str, expect: int, **extra: Any) -> tuple[dict[str, Any], str]:
+        """Run ``patch.yml``, which has to end with a code; its summary, and all that it said."""
         summary = self.directory / "summary.json"
         summary.unlink(missing_ok=True)
         options = json.dumps({"patching_summary_file": str(summary), **extra})
         done = self.play(name, "playbooks/patch.yml", "-e", options, *arguments)
         assert done.returncode == expect, f"ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
-        return json.loads(summary.read_text())
+        return json.loads(summary.read_text()), done.stdout
 
     def start(self, name: str, **extra: Any) -> subprocess.Popen[str]:
         """Start ``patch.yml`` in a process group of its own."""
@@ -135,11 +139,12 @@ class Environments:
 
     def locks(self) -> list[str]:
         """The locks of patching runs that there are, in any environment."""
-        found = []
-        for name in NAMES:
-            url = f"{STORAGE}/storage/v1/b/{PROJECT}-{name}-artifacts/o?prefix=patching/"
-            found += [item["name"] for item in self.google.call("GET", url).json().get("items", [])]
-        return found
+        return [lock for name in NAMES for lock in self.artifacts(name, "patching/")]
+
+    def artifacts(self, name: str, prefix: str) -> list[str]:
+        """The objects in an environment's bucket for artefacts whose names begin so."""
+        url = f"{STORAGE}/storage/v1/b/{PROJECT}-{name}-artifacts/o?prefix={prefix}"
+        return [item["name"] for item in self.google.call("GET", url).json().get("items", [])]
 
     def writes(self) -> list[str]:
         """The methods that changed something since the journal was cleared."""
