@@ -147,7 +147,7 @@ def test_killed_between_pins_and_templates_and_again_on_the_way_back(environment
     assert (found["changes"], found["canary"]) == ([], {}), "what was tried is finished, not tried again"
     assert environments.images("dev") == {NEWER}
     assert unnamed not in environments.artifacts("dev", "5")
-    assert environments.artifacts("dev", good["node_bundle"]) == [named], "the last good pins have it"
+    assert named in environments.artifacts("dev", good["node_bundle"]), "the last good pins have it"
     promoted = environments.pin_file("dev").read_text()
     _refuse_a_record_of_other_files(environments)
     environments.cloud.cli("image", "withdraw", NEWER)
