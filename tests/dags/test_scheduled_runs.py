@@ -197,6 +197,7 @@ def test_clearing_a_creation_that_hangs_deletes_what_it_began(cloud: LocalCloud,
     assert cloud.clusters() == []
 
 
+@pytest.mark.slow
 def test_clearing_a_job_on_a_shared_cluster_cancels_it(
     cloud: LocalCloud, environment: Environment, tmp_path: Path
 ) -> None:
@@ -217,6 +218,7 @@ def test_clearing_a_job_on_a_shared_cluster_cancels_it(
     cloud.remove(SHARED)
 
 
+@pytest.mark.slow
 def test_a_run_that_is_marked_failed_while_it_creates_has_no_cluster(
     cloud: LocalCloud, environment: Environment
 ) -> None:
