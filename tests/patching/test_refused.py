@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.integration.conftest import run
 from tests.integration.google import wait_for
 from tests.patching.environments import (
     BLOCKED,
@@ -176,21 +177,23 @@ def pinned_environment(environments: Environments) -> Iterator[Callable[[str], N
     path.write_text(text)
 
 
+def look_for_packages(environments: Environments, expect: int, **options: Any) -> dict[str, Any]:
+    """Look whether newer packages may be used, in an environment that does not lead to the local cloud; the summary."""
+    summary = environments.directory / "summary.json"
+    surroundings = {**environments.cloud.environment_without_proxy(), **options.pop("surroundings", {})}
+    extra = {"patching_only": ["environment"], "patching_summary_file": str(summary), **options}
+    command = environments.command("dev", "playbooks/patch.yml", "--check", "-e", json.dumps(extra))
+    done = run(command, surroundings, check=False)
+    assert done.returncode == expect, done.stdout + done.stderr
+    return json.loads(summary.read_text())
+
+
 def test_no_way_to_the_package_index(environments: Environments, pin_environment: Callable[[str], None]) -> None:
     """With an environment pinned, what nobody could be asked about is not called current."""
     pin_environment("0" * 63 + "c")
-    summary = environments.directory / "summary.json"
-    options = {"patching_only": ["environment"], "patching_summary_file": str(summary)}
-    done = environments.cloud.run(
-        *environments.command("dev", "playbooks/patch.yml", "--check"),
-        *("-e", json.dumps(options)),
-        check=False,
-        UV_INDEX_URL="https://127.0.0.1:9/simple",
-        UV_DEFAULT_INDEX="https://127.0.0.1:9/simple",
-        UV_NO_CACHE="1",
-    )
-    assert done.returncode == BLOCKED, done.stdout + done.stderr
-    found = json.loads(summary.read_text())
+    nowhere = "https://127.0.0.1:9/simple"
+    surroundings = {"UV_INDEX_URL": nowhere, "UV_DEFAULT_INDEX": nowhere, "UV_NO_CACHE": "1"}
+    found = look_for_packages(environments, BLOCKED, surroundings=surroundings)
     assert found["reasons"][0].startswith("the package index cannot be asked: ")
     assert found["notes"][0].startswith("packages of the Dask environment were not looked up: ")
 
@@ -198,29 +201,29 @@ def test_no_way_to_the_package_index(environments: Environments, pin_environment
 def test_packages_with_a_known_vulnerability(
     environments: Environments, tmp_path: Path, pin_environment: Callable[[str], None]
 ) -> None:
-    """Newer ones are no candidate, and what is pinned is not called current either; what is accepted is."""
+    """Newer ones are no candidate, and what is pinned is not called current either."""
     audit = tmp_path / "pip-audit"
     known = [{"id": "CVE-2026-1", "fix_versions": [], "aliases": []}]
 
-    def patch(vulnerable: bool, expect: int) -> dict[str, Any]:
+    def look(vulnerable: bool, expect: int) -> dict[str, Any]:
         package = {"name": "pillow", "version": "12.0.0", "vulns": known if vulnerable else []}
         answer = json.dumps({"dependencies": [package], "fixes": []})
         audit.write_text(f"#!/bin/sh\ncat <<'END'\n{answer}\nEND\nexit {int(vulnerable)}\n")
         audit.chmod(0o755)
         options = {"_environment_image_tools": str(tmp_path), "patching_cache_directory": str(tmp_path / "cache")}
-        return environments.patch("dev", "--check", expect=expect, patching_only=["environment"], **options)
+        return look_for_packages(environments, expect, **options)
 
     pin_environment("0" * 63 + "c")
-    newer = patch(vulnerable=True, expect=BLOCKED)
+    newer = look(vulnerable=True, expect=BLOCKED)
     (lock,) = (tmp_path / "cache/locks").glob("*.txt")
     pin_environment(lock.stem)
-    pinned = patch(vulnerable=True, expect=BLOCKED)
+    pinned = look(vulnerable=True, expect=BLOCKED)
     for found in (newer, pinned):
         assert found["reasons"][0].startswith("the newest packages cannot be used: ")
         assert "known vulnerabilities in pillow: CVE-2026-1" in found["reasons"][0]
-    assert patch(vulnerable=False, expect=NOTHING)["reasons"] == []
+    assert look(vulnerable=False, expect=NOTHING)["reasons"] == []
     # Asked once a day where nothing was known.
-    assert patch(vulnerable=True, expect=NOTHING)["reasons"] == []
+    assert look(vulnerable=True, expect=NOTHING)["reasons"] == []
 
 
 def test_nothing_to_do_is_nothing(environments: Environments) -> None:
