@@ -173,7 +173,7 @@ trap 'rm -rf "${results}"' EXIT
 if (($#)); then
   run "$@"
 elif [[ "${marked}" == slow ]]; then
-  run integration airflow yarn
+  run integration airflow yarn patching
   alongside run nfs
   run nodes
   finish_alongside

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.integration.conftest import LocalCloud
-from tests.patching.environments import NAMES, Environments
+from tests.patching.environments import NAMES, PATCHED, Environments
 from tests.yarn.jobs.cluster import running_cloud
 
 
@@ -25,3 +25,10 @@ def environments(yarn_cloud: LocalCloud, tmp_path_factory: pytest.TempPathFactor
     for name in NAMES:
         made.converge(name)
     return made
+
+
+@pytest.fixture(scope="module")
+def patched(environments: Environments) -> None:
+    """`dev` was patched, so that there are numbers to compare with: by the tests before these, or now."""
+    if environments.record("dev") is None:
+        environments.patch("dev", expect=PATCHED)

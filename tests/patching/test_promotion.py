@@ -190,6 +190,7 @@ def _go_back_from_what_cannot_be_finished(environments: Environments, promoted: 
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("patched")
 def test_current_pins_get_a_new_record(environments: Environments) -> None:
     before, pins = environments.record("dev"), environments.pins("dev")
     assert environments.patch("dev", expect=PATCHED, patching_renew=True)["changes"] == [

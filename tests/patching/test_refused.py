@@ -23,7 +23,7 @@ from tests.patching.environments import (
 )
 
 # Two or three canaries, each with the time a busy machine takes for a cluster.
-pytestmark = pytest.mark.timeout(1800)
+pytestmark = [pytest.mark.timeout(1800), pytest.mark.usefixtures("patched")]
 BAD = "2.3.92-debian12"
 # Python's own `sum` of columns is what pandas calls; an image with such a library gives other numbers.
 WRONG_SUM = """
@@ -44,13 +44,6 @@ class Patched(importlib.abc.MetaPathFinder):
 
 sys.meta_path.insert(0, Patched())
 """
-
-
-@pytest.fixture(scope="module", autouse=True)
-def pinned(environments: Environments) -> None:
-    """`dev` was patched, so that there are numbers to compare with: by the tests before these, or now."""
-    if environments.record("dev") is None:
-        environments.patch("dev", expect=PATCHED)
 
 
 @pytest.fixture(name="unchanged", autouse=True)
