@@ -23,11 +23,15 @@ class Part(NamedTuple):
 
 
 class RelatedHead(NamedTuple):
-    """What precedes the media of a multipart/related upload; the media starts at offset `media_start`."""
+    """What precedes the media of a multipart/related upload; the media starts at offset `media_start`.
+
+    `line_end` is how the sender ends lines: media may end with a carriage return that is no part of one.
+    """
 
     metadata: bytes
     media_headers: dict[str, str]
     media_start: int
+    line_end: bytes
 
 
 def boundary_of(content_type: str) -> bytes:
@@ -81,7 +85,8 @@ def split_related_head(data: bytes, delimiter: bytes) -> RelatedHead | None:
     headers, media_start = _read_headers(data, second)
     if media_start < 0:
         return None
-    return RelatedHead(data[position:end], headers, media_start)
+    line_end = b"\r\n" if data[second - 2 : second - 1] == b"\r" else b"\n"
+    return RelatedHead(data[position:end], headers, media_start, line_end)
 
 
 def tail_length(delimiter: bytes) -> int:
@@ -89,15 +94,15 @@ def tail_length(delimiter: bytes) -> int:
     return len(delimiter) + _TAIL
 
 
-def media_end(tail: bytes, delimiter: bytes) -> int:
+def media_end(tail: bytes, delimiter: bytes, line_end: bytes) -> int:
     """Return the offset in `tail` (the end of an upload) at which the media ends. Raises ApiError 400 when cut off."""
-    position = tail.rfind(b"\n" + delimiter + b"--")
+    position = tail.rfind(line_end + delimiter + b"--")
     if position < 0:
         # An empty media part whose headers are followed by the delimiter at once.
         if tail.startswith(delimiter + b"--"):
             return 0
         raise ApiError(400, "The multipart upload ends without its closing boundary.", reason="badContent")
-    return position - 1 if tail[position - 1 : position] == b"\r" else position
+    return position
 
 
 def split_mixed(body: bytes, content_type: str) -> list[Part]:

@@ -77,7 +77,7 @@ async def _multipart(call: Call) -> Response:
                     tail = tail[-held:]
         if head is None:
             raise ApiError(400, "Missing end boundary in multipart body.", reason="badContent")
-        writer.write(tail[: media_end(tail, delimiter)])
+        writer.write(tail[: media_end(tail, delimiter, head.line_end)])
         return _finish(call, parse_object(head.metadata), writer, head.media_headers.get("content-type"))
     finally:
         writer.discard()
