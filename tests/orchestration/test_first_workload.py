@@ -11,16 +11,20 @@ import shutil
 import subprocess
 import textwrap
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from tests.integration.conftest import REPOSITORY, LocalCloud
-from tests.integration.google import PROJECT, STORAGE, Google
-from tests.yarn.jobs.cluster import DATA_BUCKET, running_cloud
+from tests.integration.google import PROJECT, REGION, STORAGE, Google, wait_for
+from tests.yarn.jobs.cluster import ARTIFACTS_BUCKET, DATA_BUCKET, running_cloud
 
+COMPOSER = f"https://composer.googleapis.com/v1/projects/{PROJECT}/locations/{REGION}/environments/dataplatform-local"
 PAGE = REPOSITORY / "docs" / "first-workload.md"
 WORKLOADS = "inventories/common/workloads.yml"
 SECONDS = 900
@@ -82,17 +86,42 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
         yield Reader(checkout, cloud)
 
 
+def start_once(reader: Reader) -> None:
+    """Bring up what the page's first block brings up, unless an earlier test has."""
+    if not reader.outputs:
+        reader.type(blocks("sh")[0])
+
+
 def clusters(reader: Reader) -> dict[str, str]:
     """All clusters by name, with their placement."""
     answer = Google(reader.cloud.environment).get("clusters")
     return {one["clusterName"]: one["labels"]["placement"] for one in answer.get("clusters", [])}
 
 
-def objects(reader: Reader, prefix: str) -> list[str]:
-    """The names of the data bucket's objects that begin so."""
-    listed = f"{STORAGE}/storage/v1/b/{DATA_BUCKET}/o"
+def objects(reader: Reader, prefix: str, bucket: str = DATA_BUCKET) -> list[str]:
+    """The names of a bucket's objects that begin so."""
+    listed = f"{STORAGE}/storage/v1/b/{bucket}/o"
     answer = Google(reader.cloud.environment).call("GET", listed, params={"prefix": prefix}).json()
     return [item["name"] for item in answer.get("items", [])]
+
+
+def jobs_of(reader: Reader, dag: str, run: str) -> list[dict[str, Any]]:
+    """The jobs that a DAG run has submitted."""
+    known = Google(reader.cloud.environment).get("jobs").get("jobs", [])
+    return [job for job in known if (job["labels"].get("dag"), job["labels"].get("run")) == (dag, run)]
+
+
+def runs_now(reader: Reader, dag: str, run: str) -> bool:
+    """Whether a DAG run has a job that runs."""
+    return "RUNNING" in [job["status"]["state"] for job in jobs_of(reader, dag, run)]
+
+
+def live_archive(reader: Reader, team: str) -> dict[str, Any]:
+    """The object that Airflow parses a team's DAGs from."""
+    google = Google(reader.cloud.environment)
+    prefix = google.call("GET", COMPOSER).json()["config"]["dagGcsPrefix"]
+    bucket = prefix.removeprefix("gs://").partition("/")[0]
+    return google.call("GET", f"{STORAGE}/storage/v1/b/{bucket}/o/dags%2Fdataplatform-{team}.zip").json()
 
 
 def dev_facts(cloud: LocalCloud) -> dict[str, object]:
@@ -122,8 +151,7 @@ def dev_facts(cloud: LocalCloud) -> dict[str, object]:
 def test_examples_run_on_yarn_and_leave_their_output_and_no_cluster_of_their_own(
     reader: Reader, dag: str, output: str
 ) -> None:
-    if not reader.outputs:
-        reader.type(blocks("sh")[0])
+    start_once(reader)
     # Nodes of a laptop are its processes and see its files: what is for NFS goes to the bucket, as the DAG says.
     conf = json.dumps({"conf": {"output": f"gs://{DATA_BUCKET}/{output}"} if dag == "growth-analytics-nfs" else {}})
     said = reader.type(f"source .venv/bin/activate; ansible-playbook playbooks/run_dag.yml -e dag={dag} -e '{conf}'")
@@ -134,6 +162,36 @@ def test_examples_run_on_yarn_and_leave_their_output_and_no_cluster_of_their_own
     written = objects(reader, output)
     assert [name for name in written if name.endswith("/summary.json")], written
     assert [name for name in written if name.endswith(".parquet")], written
+
+
+@pytest.mark.slow
+def test_the_demo_dag_goes_on_through_a_release(reader: Reader) -> None:
+    start_once(reader)
+    dag, run = "flights-etl", "through-a-release"
+    before = objects(reader, "", ARTIFACTS_BUCKET)
+    with ThreadPoolExecutor(1) as another_terminal:
+        command = f"ansible-playbook playbooks/run_dag.yml -e dag={dag} -e run_id={run}"
+        followed = another_terminal.submit(reader.type, f"source .venv/bin/activate; {command}")
+        # A run that failed before it had a job is told by what it printed.
+        wait_for(lambda: followed.done() or runs_now(reader, dag, run), "a job that runs", SECONDS)
+        # Now the same DAG names another object.
+        with (reader.checkout / "jobs/examples/flights_etl.py").open("a") as script:
+            script.write("# Nothing but another hash.\n")
+        released = reader.type("source .venv/bin/activate; ansible-playbook playbooks/sync_dags.yml -e team=growth")
+        said = followed.result()
+    assert re.search(r"growth: release \w+ is live in place of \w+", released), released
+    assert re.search(rf"DAG {dag}, run {run}: success$", said, re.MULTILINE)
+
+    (job,) = jobs_of(reader, dag, run)
+    began = next(past["stateStartTime"] for past in job["statusHistory"] if past["state"] == "RUNNING")
+    times = [began, live_archive(reader, "growth")["updated"], job["status"]["stateStartTime"]]
+    assert job["status"]["state"] == "DONE"
+    assert sorted(times, key=datetime.fromisoformat) == times
+    (other,) = [
+        name for name in objects(reader, "", ARTIFACTS_BUCKET) if name.endswith("flights_etl.py") and name not in before
+    ]
+    assert other not in json.dumps(job)
+    assert "own" not in clusters(reader).values()
 
 
 def test_the_page_works_as_it_stands(reader: Reader) -> None:
