@@ -44,6 +44,7 @@ def dag(dag_id: str, body: str, options: str = "") -> str:
 BROKEN = {
     "syntax.py": "# airflow dag\ndef broken(:\n",
     "missing_import.py": "# airflow dag\nimport pandaz\n",
+    "missing_provider.py": "# airflow dag\nfrom airflow.providers.amazonas import hooks\n",
     "raises.py": f"{HEAD}\nraise ValueError('no such table')\n",
     "exits.py": "# airflow dag\nimport sys\nsys.exit(3)\n",
     "forever.py": "# airflow dag\nimport time\ntime.sleep(60)\n",
@@ -125,6 +126,7 @@ def line_of(file: str, text: str) -> int:
     [
         ("syntax.py", "import_error", "SyntaxError", "broken(:"),
         ("missing_import.py", "import_error", "No module named 'pandaz'", "import pandaz"),
+        ("missing_provider.py", "import_error", "No module named 'airflow.providers.amazonas'", "from airflow"),
         ("raises.py", "import_error", "ValueError: no such table", "raise ValueError"),
         ("exits.py", "import_error", "SystemExit: 3", "sys.exit"),
         ("forever.py", "import_error", "longer than 3 s", "time.sleep"),

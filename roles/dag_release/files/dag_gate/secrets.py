@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from secret_looking import looks_like, named_like_a_secret, secrets_in
+from secret_looking import looks_like, may_name_a_secret, named_like_a_secret, secrets_in
 
 from dag_gate.findings import Archive, Finding
 
@@ -23,8 +23,13 @@ def in_sources(archive: Archive, files: dict[str, bytes]) -> Iterator[Finding]:
         except UnicodeDecodeError:
             continue
         lines = text.splitlines()
-        found = {number: kind for number, line in enumerate(lines, 1) if (kind := looks_like(line))}
-        if name.endswith(".py"):
+        # Nearly every file is done with these two looks at the whole of it.
+        found = (
+            {number: kind for number, line in enumerate(lines, 1) if (kind := looks_like(line))}
+            if looks_like(text)
+            else {}
+        )
+        if name.endswith(".py") and may_name_a_secret(text):
             found |= _named(text)
         for number, kind in sorted(found.items()):
             if MARKER not in lines[number - 1]:

@@ -21,6 +21,9 @@ _NAME = re.compile(
     r"|keyfile_dict|client_secret)$",
     re.IGNORECASE,
 )
+# One of these is in every such name, however it is written.
+_WORD = re.compile(r"passw|passphrase|secret|token|credential|key", re.IGNORECASE)
+# None of these goes over the end of a line, so a text has one if and only if one of its lines has.
 _VALUES = (
     (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----"), "a private key"),
     (re.compile(r"\bAIza[0-9A-Za-z_-]{35}"), "an API key of Google"),
@@ -31,7 +34,7 @@ _VALUES = (
     (re.compile(r"\bxox[abeoprs]-[0-9A-Za-z-]{10,}"), "a token of Slack"),
     (re.compile(r"https://hooks\.slack\.com/services/T[0-9A-Z]+/B[0-9A-Z]+/\w+"), "a webhook of Slack"),
     (re.compile(r"\beyJ[0-9A-Za-z_-]{8,}\.eyJ[0-9A-Za-z_-]{8,}\."), "a signed token (JWT)"),
-    (re.compile(r"[a-z][a-z0-9+.-]*://[^/\s:@]*:[^/\s@]+@", re.IGNORECASE), "an address with a password in it"),
+    (re.compile(r"[a-z0-9+.-]://[^/\s:@]*:[^/\s@]+@", re.IGNORECASE), "an address with a password in it"),
 )
 
 
@@ -39,6 +42,11 @@ def named_like_a_secret(name: str) -> bool:
     """Return whether the name says that its value is a secret."""
     snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
     return bool(_NAME.search(snake))
+
+
+def may_name_a_secret(text: str) -> bool:
+    """Return False if no name that is written out in this text is one of :func:`named_like_a_secret`."""
+    return bool(_WORD.search(text))
 
 
 def looks_like(value: str) -> str:

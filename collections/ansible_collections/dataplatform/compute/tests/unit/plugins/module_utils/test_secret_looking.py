@@ -9,6 +9,7 @@ from ansible_collections.dataplatform.compute.plugins.module_utils.secret_lookin
     HIDDEN,
     HIDDEN_CHANGE,
     looks_like,
+    may_name_a_secret,
     named_like_a_secret,
     secrets_in,
     sides_without_secrets,
@@ -48,6 +49,7 @@ def test_values_that_only_resemble_one(value: str) -> None:
 )
 def test_names(name: str) -> None:
     assert named_like_a_secret(name)
+    assert may_name_a_secret(f"first = 1\n{name} = 2\n")
 
 
 @pytest.mark.parametrize(
