@@ -5,10 +5,12 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 import yaml
+from ansible.parsing.splitter import parse_kv
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -57,6 +59,23 @@ def test_links_of_the_readme_lead_somewhere() -> None:
     links = re.findall(r"\]\((?!https?:)([^)#]+)\)", readme)
     assert links
     assert [link for link in links if not (REPOSITORY / link).exists()] == []
+
+
+def test_documented_variables_come_through_whole() -> None:
+    """Ansible splits ``-e name=value`` at spaces once more, after the shell has taken its quotes off."""
+    pages = [page for room in ("docs", "roles", "collections") for page in (REPOSITORY / room).rglob("*.md")]
+    texts = {page: page.read_text() for page in (REPOSITORY / "README.md", *pages)}
+    for playbook in (REPOSITORY / "playbooks").glob("*.yml"):
+        texts[playbook] = "\n".join(re.findall(r"^#.*", playbook.read_text(), re.MULTILINE))
+    found = [
+        (page.name, word)
+        for page, text in texts.items()
+        for option in re.findall(r""" -e ((?:"[^"]*"|'[^']*'|[^\s"'`\]])+)""", text)
+        for word in shlex.split(option)
+        if "=" in word and not word.startswith(("@", "{"))
+    ]
+    assert len(found) > 20
+    assert [(page, word) for page, word in found if "_raw_params" in parse_kv(word)] == []
 
 
 def test_every_picture_is_shown_on_a_page() -> None:
