@@ -22,7 +22,10 @@ JOB_ENDED = frozenset({"DONE", "ERROR", "CANCELLED"})
 
 
 class ClusterRecord(NamedTuple):
-    """A cluster as decisions need it: ``created`` and ``max_age`` (seconds) may be unknown, None."""
+    """A cluster as decisions need it: ``created`` and ``max_age`` (seconds) may be unknown, None.
+
+    ``uuid`` tells it from a later one of the same name.
+    """
 
     name: str
     state: str
@@ -31,6 +34,7 @@ class ClusterRecord(NamedTuple):
     created: datetime | None = None
     max_age: float | None = None
     zone: str = ""
+    uuid: str = ""
 
 
 class JobRecord(NamedTuple):
@@ -91,12 +95,15 @@ class Dataproc:
         found = self._clusters.list_clusters(request={**self._where, "filter": filter_by(labels, state)})
         return sorted(map(_cluster_record, found), key=lambda cluster: cluster.name)
 
-    def delete_cluster(self, name: str) -> bool:
-        """Start deleting a cluster; False when it is not there or is being deleted already."""
+    def delete_cluster(self, name: str, uuid: str = "") -> bool:
+        """Start deleting a cluster; False when it is not there or is being deleted already.
+
+        With a ``uuid`` only the cluster that has it, and not another that took its name meanwhile.
+        """
         from google.api_core.exceptions import FailedPrecondition, NotFound
 
         try:
-            self._clusters.delete_cluster(request={**self._where, "cluster_name": name})
+            self._clusters.delete_cluster(request={**self._where, "cluster_name": name, "cluster_uuid": uuid})
         except NotFound:
             return False
         except FailedPrecondition:
@@ -194,6 +201,7 @@ def _cluster_record(cluster: Any) -> ClusterRecord:
         created=min(known) if known else None,
         max_age=lifecycle.auto_delete_ttl.total_seconds() if "auto_delete_ttl" in lifecycle else None,
         zone=cluster.config.gce_cluster_config.zone_uri.rsplit("/", 1)[-1],
+        uuid=cluster.cluster_uuid,
     )
 
 

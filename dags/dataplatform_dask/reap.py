@@ -49,7 +49,7 @@ class Reap(BaseOperator):
         self.log.warning("%s %s: %s", action.kind, action.name, action.reason)
         try:
             if action.kind == DELETE_CLUSTER:
-                cloud.delete_cluster(action.name)
+                cloud.delete_cluster(action.name, action.uuid)
             elif action.kind == CANCEL_JOB:
                 cloud.cancel_job(action.name)
         except Exception:

@@ -27,11 +27,12 @@ _ERROR_GRACE = 900
 
 
 class Action(NamedTuple):
-    """One thing to do, and why."""
+    """One thing to do, and why; ``uuid`` is that of a cluster, which another may take the name of."""
 
     kind: str
     name: str
     reason: str
+    uuid: str = ""
 
 
 def decide(
@@ -51,7 +52,7 @@ def decide(
     ours = [cluster for cluster in clusters if _owned(cluster.labels, ownership) and cluster.state != "DELETING"]
     our_jobs = [job for job in jobs if _owned(job.labels, ownership) and not job.ended]
     actions = [
-        Action(DELETE_CLUSTER, cluster.name, reason)
+        Action(DELETE_CLUSTER, cluster.name, reason, cluster.uuid)
         for cluster in ours
         if (reason := _why_delete(cluster, now, live_runs))
     ]

@@ -120,7 +120,7 @@ class RunJobOnSharedCluster(RunJob):
             self._remove(cluster)
             self._create(context, place)
             return self._running(context)
-        self.cloud.delete_cluster(cluster.name)
+        self.cloud.delete_cluster(cluster.name, cluster.uuid)
         raise AirflowException(
             f"shared cluster {cluster.name} is {cluster.state}: {cluster.detail or 'Dataproc gives no reason'}; "
             "it is deleted, another try makes a new one"
@@ -140,7 +140,7 @@ class RunJobOnSharedCluster(RunJob):
     def _remove(self, cluster: ClusterRecord) -> None:
         self.log.warning("Shared cluster %s is %s %s", cluster.name, cluster.state, cluster.detail)
         if cluster.state != "DELETING":
-            self.cloud.delete_cluster(cluster.name)
+            self.cloud.delete_cluster(cluster.name, cluster.uuid)
         # Another run may have been faster to replace it.
         self.wait_in_place(
             lambda: (now := self.cloud.cluster(cluster.name)) is None or now.state in _USABLE,

@@ -129,14 +129,24 @@ def test_job_that_hangs_is_cancelled_while_deferred(cloud: LocalCloud, environme
 def test_clearing_one_job_runs_the_whole_life_of_its_cluster_again(cloud: LocalCloud, environment: Environment) -> None:
     environment.trigger("repeated")
     assert _over(environment, "repeated") == "success"
-    code, output = environment.run("tasks", "clear", "repeated", "-t", "^cluster.run$", "-y")
-    assert code == 0, output
+    _clear(environment, "repeated", "run")
     cloud.until(lambda: len(cloud.jobs(dag="repeated")) == 2, 240)
     assert _over(environment, "repeated") == "success"
     jobs = cloud.jobs(dag="repeated")
     assert len({job.cluster for job in jobs}) == 2
     assert {job.labels["try"] for job in jobs} == {"1", "2"}
     assert cloud.clusters() == []
+
+
+def _clear(environment: Environment, dag_id: str, task: str) -> None:
+    code, output = environment.run("tasks", "clear", dag_id, "-t", f"^cluster.{task}$", "-y")
+    assert code == 0, output
+
+
+def _clear_while_deferred(environment: Environment, dag_id: str, task: str) -> None:
+    """Clear a task when there is no process that could be told to end."""
+    environment.cloud.until(lambda: environment.states(dag_id)[task] == "deferred")
+    _clear(environment, dag_id, task)
 
 
 def _running_job(cloud: LocalCloud, dag_id: str) -> str:
@@ -168,10 +178,7 @@ def test_clearing_a_job_that_runs_ends_it_with_its_cluster_and_makes_a_new_one(
     cloud.upload("artifacts", "waits.py", WAITS.format(gate=str(gate)))
     environment.trigger("stopped")
     first = _running_job(cloud, "stopped")
-    # While it is deferred there is no process that could be told to end.
-    cloud.until(lambda: environment.states("stopped")["run"] == "deferred")
-    code, output = environment.run("tasks", "clear", "stopped", "-t", "^cluster.run$", "-y")
-    assert code == 0, output
+    _clear_while_deferred(environment, "stopped", "run")
     cloud.until(lambda: len(cloud.jobs(dag="stopped")) == 2, 240)
     assert cloud.dataproc.job(first).ended
     gate.touch()
@@ -187,10 +194,8 @@ def test_clearing_a_creation_that_hangs_deletes_what_it_began(cloud: LocalCloud,
     cloud.fault("dataproc.projects.regions.clusters.create", kind="operation-hang", count=1)
     environment.trigger("begun")
     [first] = cloud.until(lambda: cloud.clusters(dag="begun"), 120)
-    # Deferred: nothing but the next try knows of the cluster.
-    cloud.until(lambda: environment.states("begun")["create"] == "deferred")
-    code, output = environment.run("tasks", "clear", "begun", "-t", "^cluster.create$", "-y")
-    assert code == 0, output
+    # Nothing but the next try knows of the cluster then.
+    _clear_while_deferred(environment, "begun", "create")
     cloud.until(lambda: cloud.jobs(dag="begun") != [], 240)
     assert _over(environment, "begun") == "success"
     assert first.name not in [job.cluster for job in cloud.jobs(dag="begun")]
@@ -205,9 +210,7 @@ def test_clearing_a_job_on_a_shared_cluster_cancels_it(
     cloud.upload("artifacts", "waits.py", WAITS.format(gate=str(gate)))
     environment.trigger("shared-stopped")
     first = _running_job(cloud, "shared-stopped")
-    cloud.until(lambda: environment.states("shared-stopped")["run"] == "deferred")
-    code, output = environment.run("tasks", "clear", "shared-stopped", "-t", "^cluster.run$", "-y")
-    assert code == 0, output
+    _clear_while_deferred(environment, "shared-stopped", "run")
     cloud.until(lambda: cloud.dataproc.job(first).state == "CANCELLED", 120)
     cloud.until(lambda: len(cloud.jobs(dag="shared-stopped")) == 2, 240)
     gate.touch()

@@ -161,6 +161,18 @@ def test_a_cluster_that_another_run_makes_anew_is_waited_for(cloud: LocalCloud) 
     assert [cluster.state for cluster in cloud.clusters()] == ["CREATING"]
 
 
+def test_a_cluster_that_another_run_made_anew_is_not_taken_for_the_one_that_failed(cloud: LocalCloud) -> None:
+    task = shared_job("shared-p", "gs://nothing").get_task("cluster.run")
+    cloud.fault(CREATE, kind="operation-error", status="RESOURCE_EXHAUSTED", message=QUOTA, count=1)
+    cloud.dataproc.create_cluster(NAME, task.config, task.cluster_labels, names.unique())
+    failed = cloud.until(lambda: (seen := cloud.dataproc.cluster(NAME)).state == "ERROR" and seen)
+    # Both runs saw it fail; the other was faster to replace it.
+    cloud.remove(NAME)
+    cloud.dataproc.create_cluster(NAME, {**task.config, "lifecycleConfig": {}}, task.cluster_labels, names.unique())
+    task._remove(failed)
+    assert cloud.until(lambda: (seen := cloud.dataproc.cluster(NAME)).state == "RUNNING" and seen).uuid != failed.uuid
+
+
 def test_a_job_whose_trigger_failed_is_cancelled_and_not_blamed_on_the_cluster(cloud: LocalCloud) -> None:
     task = shared_job("shared-i", "gs://nothing").get_task("cluster.run")
     config = {**task.config, "lifecycleConfig": {}}
