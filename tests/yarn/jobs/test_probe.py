@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from tests.integration.conftest import REPOSITORY, WITHOUT_AIRFLOW, LocalCloud
 from tests.integration.google import PROJECT, STORAGE, Google
@@ -16,13 +18,29 @@ pytestmark = pytest.mark.slow
 OF_MACHINES = {"account-numbers", "container-user", "daemon-units", "init-before-daemons", "kinit", "squashfs"}
 
 
-def test_a_stand_in_does_as_guessed_and_is_never_taken_for_google(yarn_cloud: LocalCloud, tmp_path: Path) -> None:
+def probe(cloud: LocalCloud, directory: Path, expect: int, *more: str) -> dict[str, Any]:
+    """Run the playbook, which has to end with this code; its report."""
     inventory = str(REPOSITORY / "inventories" / "local")
-    options = ("-i", inventory, *WITHOUT_AIRFLOW, "-e", f"probe_file={tmp_path / 'report'}")
-    ended = yarn_cloud.run("ansible-playbook", "playbooks/probe.yml", *options, check=False, timeout=900)
-    assert ended.returncode == 0, f"{ended.stdout}\n{ended.stderr}"
-    report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    options = ("-i", inventory, *WITHOUT_AIRFLOW, "-e", f"probe_file={directory / 'report'}", *more)
+    ended = cloud.run("ansible-playbook", "playbooks/probe.yml", *options, check=False, timeout=900)
+    assert ended.returncode == expect, f"{ended.stdout}\n{ended.stderr}"
+    return json.loads((directory / "report.json").read_text(encoding="utf-8"))
 
+
+def test_what_differs_is_named_and_ends_with_ten(yarn_cloud: LocalCloud, tmp_path: Path) -> None:
+    questions = yaml.safe_load((REPOSITORY / "docs/guesses.yml").read_text())
+    (asked,) = [one for one in questions["guesses"] if one["id"] == "fair-scheduler"]
+    asked["expected"] = "capacityScheduler"
+    (tmp_path / "questions.json").write_text(json.dumps({"questions": questions}))
+    report = probe(yarn_cloud, tmp_path, 10, "-e", f"@{tmp_path / 'questions.json'}")
+    assert [(one["id"], one["found"]) for one in report["verdicts"] if one["verdict"] == "differs"] == [
+        ("fair-scheduler", "fairScheduler")
+    ]
+    assert "capacityScheduler" in (tmp_path / "report.md").read_text(encoding="utf-8")
+
+
+def test_a_stand_in_does_as_guessed_and_is_never_taken_for_google(yarn_cloud: LocalCloud, tmp_path: Path) -> None:
+    report = probe(yarn_cloud, tmp_path, 0)
     verdicts = {one["id"]: one["verdict"] for one in report["verdicts"]}
     assert set(verdicts.values()) == {"own guess", "not observed"}
     assert {name for name in OF_MACHINES if verdicts[name] != "not observed"} == set()
