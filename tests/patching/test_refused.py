@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from tests.integration.conftest import run
+from tests.integration.conftest import REPOSITORY, run
 from tests.integration.google import wait_for
 from tests.patching.environments import (
     BLOCKED,
@@ -25,6 +27,8 @@ from tests.patching.environments import (
 # Two or three canaries, each with the time a busy machine takes for a cluster.
 pytestmark = [pytest.mark.timeout(1800), pytest.mark.usefixtures("patched")]
 BAD = "2.3.92-debian12"
+NOWHERE = "https://127.0.0.1:9/simple"
+NO_INDEX = {"UV_INDEX_URL": NOWHERE, "UV_DEFAULT_INDEX": NOWHERE, "UV_NO_CACHE": "1"}
 # Python's own `sum` of columns is what pandas calls; an image with such a library gives other numbers.
 WRONG_SUM = """
 import importlib.abc, importlib.machinery, sys
@@ -184,11 +188,25 @@ def look_for_packages(environments: Environments, expect: int, **options: Any) -
 def test_no_way_to_the_package_index(environments: Environments, pin_environment: Callable[[str], None]) -> None:
     """With an environment pinned, what nobody could be asked about is not called current."""
     pin_environment("0" * 63 + "c")
-    nowhere = "https://127.0.0.1:9/simple"
-    surroundings = {"UV_INDEX_URL": nowhere, "UV_DEFAULT_INDEX": nowhere, "UV_NO_CACHE": "1"}
-    found = look_for_packages(environments, BLOCKED, surroundings=surroundings)
+    found = look_for_packages(environments, BLOCKED, surroundings=NO_INDEX)
     assert found["reasons"][0].startswith("the package index cannot be asked: ")
     assert found["notes"][0].startswith("packages of the Dask environment were not looked up: ")
+
+
+@pytest.mark.parametrize("reachable", [True, False], ids=["index", "no index"])
+def test_composers_packages_are_held_against_the_newest(environments: Environments, reachable: bool) -> None:
+    """They are only shown: no reason to patch, and none to wait where the index cannot be asked."""
+    composer = yaml.safe_load((REPOSITORY / "inventories/local/group_vars/all/composer.yml").read_text())
+    composer = {**composer["platform_composer"], "location": "europe-west1", "pypi_packages": {"PyYAML": "==6.0"}}
+    found = look_for_packages(
+        environments, NOTHING, surroundings={} if reachable else NO_INDEX, platform_composer=composer
+    )
+    (row,) = [row for row in found["rows"] if row["what"] == "  package PyYAML"]
+    assert row["pinned"] == "==6.0"
+    if reachable:
+        assert re.fullmatch(r"(6\.0\.[1-9]|6\.[1-9]|[7-9]).*", row["candidate"])
+    else:
+        assert (row["candidate"], row["note"]) == ("-", "which is the newest is not known")
 
 
 def test_packages_with_a_known_vulnerability(

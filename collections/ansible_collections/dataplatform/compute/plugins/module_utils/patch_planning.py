@@ -66,6 +66,7 @@ def _surroundings(params: Mapping[str, Any], client: GoogleClient) -> Surroundin
         custom_images={uri: custom_image_created(client, uri) for uri in _custom_images(params["templates"])},
         composer=composer,
         composer_images=list_image_versions(client, client.project, composer["location"]) if composer else [],
+        composer_packages=params["composer_packages"],
     )
 
 
@@ -111,6 +112,7 @@ DEFINITION = TaskDefinition(
             "lifecycle": {"type": "dict", "required": True},
             "templates": {"type": "dict", "default": {}},
             "composer": {"type": "dict"},
+            "composer_packages": {"type": "dict"},
             "only": {"type": "list", "elements": "str", "choices": list(PARTS)},
             "ignore_window": {"type": "bool", "default": False},
             "renew": {"type": "bool", "default": False},

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,6 +19,8 @@ from ansible_collections.dataplatform.compute.plugins.module_utils.patch_plan im
 
 HEADERS = ("what", "pinned", "candidate", "note")
 _SAME = "-"
+# What follows a package's name, with or without extras before it.
+_EXACT = re.compile(r"^(?:\[[^]]*\])?\s*===?\s*([^\s,*]+)$")
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,8 @@ class Surroundings:
     """What is pinned elsewhere than in the pins, and only shown.
 
     ``templates`` are cluster configurations by template, ``custom_images`` the moments at which custom images were made
-    (None for one that does not exist), ``composer_images`` the versions that Composer offers, the default one first.
+    (None for one that does not exist), ``composer_images`` the versions that Composer offers, the default one first,
+    ``composer_packages`` the newest version of each of its packages by normalized name; None where nobody knows.
     """
 
     lifecycle: Mapping[str, Any]
@@ -33,6 +37,7 @@ class Surroundings:
     custom_images: Mapping[str, datetime | None] = field(default_factory=dict)
     composer: Mapping[str, Any] | None = None
     composer_images: Sequence[str] = ()
+    composer_packages: Mapping[str, str] | None = None
 
 
 def rows(facts: Facts, plan: PatchPlan, around: Surroundings) -> list[tuple[str, str, str, str]]:
@@ -113,12 +118,26 @@ def _composer_rows(around: Surroundings) -> list[tuple[str, str, str, str]]:
         return []
     pinned = composer["image_version"]
     newest = next(iter(around.composer_images), pinned)
-    packages = composer.get("pypi_packages") or {}
     how = "Terraform's" if composer["managed_by"] == "terraform" else "site.yml -e composer_upgrade=true"
     return [
         ("Composer image", pinned, newest if newest != pinned else _SAME, f"changed by {how}"),
-        ("Composer packages", f"{len(packages)} packages", _SAME, "changed in composer.yml"),
+        *(
+            _package_row(name, wanted or "", around.composer_packages)
+            for name, wanted in sorted((composer.get("pypi_packages") or {}).items())
+        ),
     ]
+
+
+def _package_row(name: str, wanted: str, newest: Mapping[str, str] | None) -> tuple[str, str, str, str]:
+    """A package that Composer installs beside its own; whether its image takes another, only Composer can say."""
+    shown = (f"  package {name}", wanted or "any version")
+    version = (newest or {}).get(re.sub(r"[-_.]+", "-", name).lower())
+    if version is None:
+        return (*shown, _SAME, "which is the newest is not known")
+    exact = _EXACT.search(wanted)
+    if exact is None:
+        return (*shown, _SAME, f"the newest is {version}")
+    return (*shown, version if version != exact[1] else _SAME, "changed in composer.yml")
 
 
 def _made(images: Sequence[Image], version: str, facts: Facts) -> str:

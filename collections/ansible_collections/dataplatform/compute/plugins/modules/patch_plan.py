@@ -100,6 +100,9 @@ options:
   composer:
     description: The fact C(platform_composer).
     type: dict
+  composer_packages:
+    description: The newest version of each package of O(composer), by its normalized name; left out where nobody knows.
+    type: dict
   only:
     description: The parts that may change; without it all of them.
     type: list
