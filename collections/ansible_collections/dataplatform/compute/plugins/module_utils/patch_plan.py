@@ -146,9 +146,10 @@ def _candidate(facts: Facts) -> dict[str, Any]:
     for part in facts.only:
         if part in source:
             wanted[part] = source[part]
-    if "init_actions" not in facts.only:
+    if "init_actions" not in facts.only and wanted["environment"] == facts.pins["environment"]:
         return wanted
-    # Made anew where it is used, from the same files and the environment's own facts.
+    # Made anew where it is used, from the same files and the environment's own facts. It holds the address of the Dask
+    # environment: with the old one, clusters would go on with the old environment.
     return without_bundle(wanted)
 
 

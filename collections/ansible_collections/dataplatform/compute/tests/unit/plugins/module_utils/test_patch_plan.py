@@ -156,6 +156,15 @@ def test_parts_that_are_left_out_keep_their_pins() -> None:
     assert found.candidate == {**PINS, "init_actions": None, "dataproc_image": NEW}
 
 
+def test_a_new_environment_takes_a_new_bundle_with_it_whatever_else_is_left_out() -> None:
+    pins = {**PINS, "environment": ENVIRONMENT}
+    newer = Lock("9" * 64, ["numpy 2.4.6 -> 2.4.7"], "")
+    found = plan(first(pins=pins, lock=newer, only=("environment",)))
+    assert found.candidate == {**pins, "environment": {"lock_sha256": "9" * 64}, "node_bundle": None}
+    same = Lock(ENVIRONMENT["lock_sha256"], [], "")
+    assert plan(first(pins=pins, lock=same, only=("environment",))).candidate == pins
+
+
 def test_a_withdrawn_image_is_left_for_the_newest_there_is() -> None:
     found = plan(first(images=images("2.3.9-debian12")))
     assert found.candidate["dataproc_image"] == "2.3.9-debian12"
