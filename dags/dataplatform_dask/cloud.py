@@ -24,7 +24,7 @@ JOB_ENDED = frozenset({"DONE", "ERROR", "CANCELLED"})
 class ClusterRecord(NamedTuple):
     """A cluster as decisions need it: ``created`` and ``max_age`` (seconds) may be unknown, None.
 
-    ``uuid`` tells it from a later one of the same name.
+    ``uuid`` tells it from a later one of the same name; ``since`` is when it came into its state, also perhaps None.
     """
 
     name: str
@@ -35,6 +35,7 @@ class ClusterRecord(NamedTuple):
     max_age: float | None = None
     zone: str = ""
     uuid: str = ""
+    since: datetime | None = None
 
 
 class JobRecord(NamedTuple):
@@ -202,6 +203,7 @@ def _cluster_record(cluster: Any) -> ClusterRecord:
         max_age=lifecycle.auto_delete_ttl.total_seconds() if "auto_delete_ttl" in lifecycle else None,
         zone=cluster.config.gce_cluster_config.zone_uri.rsplit("/", 1)[-1],
         uuid=cluster.cluster_uuid,
+        since=cluster.status.state_start_time,
     )
 
 

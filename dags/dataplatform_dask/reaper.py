@@ -76,7 +76,7 @@ def _why_delete(cluster: ClusterRecord, now: datetime, live_runs: Collection[tup
         return f"it is {age:.0f} s old, at most {most:.0f} s are allowed"
     if _has_ended(cluster.labels, live_runs):
         return f"its run {cluster.labels['run']} of DAG {cluster.labels['dag']} has ended"
-    if cluster.state == "ERROR" and age > _ERROR_GRACE:
+    if cluster.state == "ERROR" and _seconds_since(cluster.since, now) > _ERROR_GRACE:
         return f"it is in ERROR: {cluster.detail or 'Dataproc gives no reason'}"
     return ""
 

@@ -58,8 +58,8 @@ def test_age() -> None:
 
 
 def test_error() -> None:
-    assert _decide([_cluster(state="ERROR")]) == []
-    assert _decide([_cluster(state="ERROR", age=901)]) == [(DELETE_CLUSTER, "c")]
+    assert _decide([_cluster(state="ERROR", age=9_000, since=NOW - timedelta(seconds=60))]) == []
+    assert _decide([_cluster(state="ERROR", age=9_000, since=NOW - timedelta(seconds=901))]) == [(DELETE_CLUSTER, "c")]
     assert _decide([_cluster(state="DELETING", age=999_999)]) == []
 
 
