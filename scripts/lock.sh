@@ -29,7 +29,7 @@ while (($# > 0)); do
   esac
 done
 if [[ -n "${only}" && ! -f "requirements/${only}.in" ]]; then
-  echo "lock: --only is '${only}', expected one of: $(cd requirements && printf '%s ' *.in)" >&2
+  echo "lock: --only is '${only}', expected one of: $(cd requirements && printf '%s\n' *.in | sed 's/\.in$//' | paste -sd ' ')" >&2
   exit 2
 fi
 uv="$(scripts/find_uv.sh)"
