@@ -197,11 +197,11 @@ def test_no_way_to_the_package_index(environments: Environments, pin_environment
 def test_composers_packages_are_held_against_the_newest(environments: Environments, reachable: bool) -> None:
     """They are only shown: no reason to patch, and none to wait where the index cannot be asked."""
     composer = yaml.safe_load((REPOSITORY / "inventories/local/group_vars/all/composer.yml").read_text())
-    composer = {**composer["platform_composer"], "location": "europe-west1", "pypi_packages": {"PyYAML": "==6.0"}}
+    composer = {**composer["platform_composer"], "location": "europe-west1", "pypi_packages": {"pyyaml": "==6.0"}}
     found = look_for_packages(
         environments, NOTHING, surroundings={} if reachable else NO_INDEX, platform_composer=composer
     )
-    (row,) = [row for row in found["rows"] if row["what"] == "  package PyYAML"]
+    (row,) = [row for row in found["rows"] if row["what"] == "  package pyyaml"]
     assert row["pinned"] == "==6.0"
     if reachable:
         assert re.fullmatch(r"(6\.0\.[1-9]|6\.[1-9]|[7-9]).*", row["candidate"])
