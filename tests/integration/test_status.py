@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import shutil
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,17 +65,12 @@ def google(localcloud: LocalCloud) -> Iterator[Google]:
     localcloud.cli("fault", "clear")
 
 
-def status(localcloud: LocalCloud, file: Path, *options: str) -> tuple[dict[str, Any], str]:
+def status(
+    localcloud: LocalCloud, file: Path, *options: str, inventory: str = "inventories/local", **variables: str
+) -> tuple[dict[str, Any], str]:
     """Run the playbook; what it wrote and what it showed."""
-    arguments = (
-        "-i",
-        str(REPOSITORY / "inventories" / "local"),
-        *WITHOUT_AIRFLOW,
-        "-e",
-        f"status_file={file}",
-        *options,
-    )
-    shown = localcloud.run("ansible-playbook", "playbooks/status.yml", *arguments).stdout
+    arguments = ("-i", inventory, *WITHOUT_AIRFLOW, "-e", f"status_file={file}", *options)
+    shown = localcloud.run("ansible-playbook", "playbooks/status.yml", *arguments, **variables).stdout
     return json.loads(file.read_text(encoding="utf-8")), shown
 
 
@@ -109,6 +106,25 @@ def test_it_says_what_runs_who_waits_and_what_failed(
 def test_what_its_command_shows_is_the_failed_drivers_output(google: Google, localcloud: LocalCloud) -> None:
     shown = localcloud.run("ansible-playbook", "playbooks/logs.yml", "-e", "run=failed", *WITHOUT_AIRFLOW).stdout
     assert "KeyError: 'carrier'" in shown
+
+
+def test_its_command_names_another_inventory(google: Google, localcloud: LocalCloud, tmp_path: Path) -> None:
+    for name in ("common", "local"):
+        shutil.copytree(REPOSITORY / "inventories" / name, tmp_path / "my inventories" / name, symlinks=True)
+    inventory = tmp_path / "my inventories" / "local"
+    found, shown = status(localcloud, tmp_path / "status.json", inventory=str(inventory))
+    (command,) = [failure["command"] for failure in found["failures"] if failure["run"] == "failed"]
+    assert command == f"ansible-playbook playbooks/logs.yml -i '{inventory}' -e run=failed"
+    assert f"      ansible-playbook playbooks/logs.yml -i '{inventory}' -e run=" in shown
+    assert "KeyError: 'carrier'" in localcloud.run(*shlex.split(command), *WITHOUT_AIRFLOW).stdout
+
+
+def test_its_command_names_the_inventory_that_only_a_variable_chose(
+    google: Google, localcloud: LocalCloud, tmp_path: Path
+) -> None:
+    found, _shown = status(localcloud, tmp_path / "status.json", ANSIBLE_INVENTORY="inventories/local")
+    commands = [failure["command"] for failure in found["failures"] if failure["run"] == "failed"]
+    assert commands == ["ansible-playbook playbooks/logs.yml -i inventories/local -e run=failed"]
 
 
 def test_what_may_not_be_listed_is_said_and_the_rest_shown(

@@ -102,6 +102,7 @@ def look(params: Mapping[str, Any], client: GoogleClient, now: datetime) -> Stat
             pins=describe_pins(params["pins"], params["pin_record"], params["dataproc_images"], now),
             releases=found.releases,
             notes=[*found.notes, *([_IN_AIRFLOW] if params["composer_environment"] else [])],
+            inventories=params["inventories"],
         )
     )
 
@@ -230,6 +231,7 @@ DEFINITION = TaskDefinition(
             "composer_location": {"type": "str", "default": ""},
             "layout": {"type": "str", "choices": [ARCHIVE, FILES], "default": ARCHIVE},
             "hours": {"type": "float", "default": 24.0},
+            "inventories": {"type": "list", "elements": "str", "default": []},
             "width": {"type": "int", "default": 0},
         },
     ),

@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+import shlex
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -50,10 +51,12 @@ class Failure:
     record: str = ""
     workflow: str = ""
 
-    @property
-    def command(self) -> str:
-        """What shows its log; empty for an operation on a cluster, whose log is an object."""
-        return f"ansible-playbook playbooks/logs.yml -e run={self.run}" if self.run else ""
+    def command(self, inventories: Sequence[str] = ()) -> str:
+        """What shows its log, with these inventories; empty for an operation on a cluster, whose log is an object."""
+        if not self.run:
+            return ""
+        options = [word for inventory in inventories for word in ("-i", inventory)]
+        return shlex.join(["ansible-playbook", "playbooks/logs.yml", *options, "-e", f"run={self.run}"])
 
 
 def failed_jobs(jobs: Iterable[Mapping[str, Any]], since: datetime) -> list[Failure]:

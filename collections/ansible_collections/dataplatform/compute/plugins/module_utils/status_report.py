@@ -32,6 +32,7 @@ class Status:
     """Everything that was found, each kind in the order in which it is shown (see :func:`in_order`).
 
     ``runs`` have not ended; ``reasons`` why some wait are by the run's id; ``notes`` say what could not be looked at.
+    ``inventories`` are those that commands have to name.
     """
 
     where: str
@@ -46,6 +47,7 @@ class Status:
     pins: Sequence[Pin]
     releases: Sequence[Release]
     notes: Sequence[str]
+    inventories: Sequence[str] = ()
 
     @property
     def waiting(self) -> list[Run]:
@@ -93,7 +95,9 @@ def as_json(status: Status) -> dict[str, Any]:
             "clusters_broken": sum(cluster.broken for cluster in status.clusters),
             "pins_needing_attention": sum(pin.attention for pin in status.pins),
         },
-        "failures": [_plain({**asdict(failure), "command": failure.command}) for failure in status.failures],
+        "failures": [
+            _plain({**asdict(failure), "command": failure.command(status.inventories)}) for failure in status.failures
+        ],
         "runs": [
             _plain(
                 {

@@ -36,8 +36,9 @@ def _failures(status: Status) -> Section:
         ago = span((status.now - failure.ended).total_seconds())
         again = f" (and {more} before)" if more else ""
         rows.append((ago, failure.what + again, failure.owner or _NONE, failure.team or _NONE, failure.run or _NONE))
-        log = (f"log: {failure.log}",) if failure.log else ()
-        details[number] = Detail(failure.reason, (*log, *([failure.command] if failure.command else [])))
+        log = f"log: {failure.log}" if failure.log else ""
+        below = (log, failure.command(status.inventories))
+        details[number] = Detail(failure.reason, tuple(line for line in below if line))
     heading = f"FAILED in the last {status.hours:g} hours"
     return Section(heading, ("AGO", "WORKLOAD", "OWNER", "TEAM", "RUN"), rows, details)
 

@@ -87,6 +87,13 @@ options:
       - How far back failures are looked for, at most 168 hours.
     type: float
     default: 24
+  inventories:
+    description:
+      - The inventories that the command behind a failure names, as one types them in the checkout. None where Ansible
+        takes the right one without being told.
+    type: list
+    elements: str
+    default: []
   width:
     description:
       - Characters of a line of the table. V(0) takes the terminal's, or 120 where there is none.

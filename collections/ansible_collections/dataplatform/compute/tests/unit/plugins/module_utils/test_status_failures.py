@@ -51,7 +51,9 @@ def test_a_failed_job_has_its_reason_its_log_and_the_command_that_shows_it() -> 
     assert failure.reason == "KeyError: 'x'"
     assert failure.log == "gs://staging/run-x/driveroutput.*"
     assert failure.record == "gs://staging/runs/flights/run-x/run.json"
-    assert failure.command == "ansible-playbook playbooks/logs.yml -e run=run-x"
+    assert failure.command() == "ansible-playbook playbooks/logs.yml -e run=run-x"
+    named = failure.command(["inventories/dev", "/my inventories/more"])
+    assert named == "ansible-playbook playbooks/logs.yml -i inventories/dev -i '/my inventories/more' -e run=run-x"
 
 
 @pytest.mark.parametrize(

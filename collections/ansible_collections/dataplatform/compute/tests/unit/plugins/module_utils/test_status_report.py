@@ -123,7 +123,7 @@ def test_a_cluster_says_what_its_runs_have_not_got() -> None:
 
 
 def test_json_says_what_the_table_says() -> None:
-    content = json.loads(json.dumps(as_json(busy())))
+    content = json.loads(json.dumps(as_json(replace(busy(), inventories=["inventories/dev"]))))
     assert content["counts"] == {
         "failed": 2,
         "waiting": 1,
@@ -133,7 +133,7 @@ def test_json_says_what_the_table_says() -> None:
         "pins_needing_attention": 1,
     }
     assert [failure["run"] for failure in content["failures"]] == ["f1", "f2"]
-    assert content["failures"][0]["command"].endswith("-e run=f1")
+    assert content["failures"][0]["command"].endswith("logs.yml -i inventories/dev -e run=f1")
     assert {run["run"]: run["phase"] for run in content["runs"]} == {"long": "running", "held": "waiting"}
     assert content["runs"][1]["reason"]["code"] == "user_limit"
     assert content["runs"][1]["seconds_left_at_least"] == 510
