@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.conftest import LocalCloud
+from tests.integration.conftest import REPOSITORY, LocalCloud
 from tests.integration.google import Google
 from tests.integration.test_site import changed, content, remove_object, site, stored
 
@@ -102,6 +102,7 @@ def test_pins_of_what_is_nowhere_are_refused_before_a_template_names_them(conver
     assert run.returncode != 0
     told = " ".join(run.stdout.split())
     assert f"nor in the bucket: {BUCKET}/{OLD}/node-bundle.tar. No template was changed." in told
+    assert f"(playbooks/patch.yml -i {REPOSITORY}/inventories/local -e rollback=true)" in told
     assert config_of(converged) == before
 
 
