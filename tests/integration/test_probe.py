@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -49,10 +50,11 @@ def test_check_mode_says_what_would_be_and_makes_nothing(empty_localcloud: Local
 
 def test_what_needs_no_cluster_is_asked_where_the_job_fails(empty_localcloud: LocalCloud, tmp_path: Path) -> None:
     """Clusters of the process engine have no YARN and no metadata server."""
-    prefix = tmp_path / "report"
+    # As seen from where it is run.
+    prefix = os.path.relpath(tmp_path / "report", REPOSITORY)
     code, shown = probe(empty_localcloud, "-e", f"probe_file={prefix}", "-e", json.dumps({"platform_pins": PINS}))
     assert code == 2, shown
-    report = json.loads(Path(f"{prefix}.json").read_text(encoding="utf-8"))
+    report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
     assert "look-around" in report["failure"]
     verdicts = {one["id"]: one["verdict"] for one in report["verdicts"]}
     assert verdicts["unknown-image-text"] == verdicts["exists-text"] == verdicts["cluster-times"] == "own guess"

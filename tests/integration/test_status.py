@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import shutil
 from collections import Counter
@@ -68,8 +69,9 @@ def google(localcloud: LocalCloud) -> Iterator[Google]:
 def status(
     localcloud: LocalCloud, file: Path, *options: str, inventory: str = "inventories/local", **variables: str
 ) -> tuple[dict[str, Any], str]:
-    """Run the playbook; what it wrote and what it showed."""
-    arguments = ("-i", inventory, *WITHOUT_AIRFLOW, "-e", f"status_file={file}", *options)
+    """Run the playbook, which is told the file as seen from where it is run; what it wrote and what it showed."""
+    relative = os.path.relpath(file, REPOSITORY)
+    arguments = ("-i", inventory, *WITHOUT_AIRFLOW, "-e", f"status_file={relative}", *options)
     shown = localcloud.run("ansible-playbook", "playbooks/status.yml", *arguments, **variables).stdout
     return json.loads(file.read_text(encoding="utf-8")), shown
 

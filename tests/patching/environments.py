@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import subprocess
 from dataclasses import dataclass, field
@@ -87,7 +88,8 @@ class Environments:
         """Run ``patch.yml``, which has to end with a code; its summary, and all that it said."""
         summary = self.directory / "summary.json"
         summary.unlink(missing_ok=True)
-        options = json.dumps({"patching_summary_file": str(summary), **extra})
+        # As seen from where it is run.
+        options = json.dumps({"patching_summary_file": os.path.relpath(summary, REPOSITORY), **extra})
         done = self.play(name, "playbooks/patch.yml", "-e", options, *arguments)
         assert done.returncode == expect, f"ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
         return json.loads(summary.read_text()), done.stdout
