@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
 from tests.integration.conftest import REPOSITORY, WITHOUT_AIRFLOW, LocalCloud
-from tests.integration.google import PROJECT, STORAGE, Google
+from tests.integration.google import PROJECT, REGION, STORAGE, Google
 
 INVENTORY = str(REPOSITORY / "inventories" / "local")
 
@@ -63,6 +64,27 @@ def test_what_needs_no_cluster_is_asked_where_the_job_fails(empty_localcloud: Lo
     assert report["stand_in"] is True
     assert report["left"] == []
     assert left(Google(empty_localcloud.environment)) == NOTHING
+
+
+def test_a_probe_cut_short_on_another_machine_is_waited_for_or_taken_over(empty_localcloud: LocalCloud) -> None:
+    google = Google(empty_localcloud.environment)
+    bucket = f"{PROJECT}-probe-local"
+    labels = {"managed-by": "dataplatform-compute-probe", "environment": "local", "cost-center": "cc-1000"}
+    url = f"{STORAGE}/storage/v1/b"
+    body = {"name": bucket, "labels": labels, "location": REGION.upper()}
+    google.call("POST", url, params={"project": PROJECT}, json=body)
+    google.upload(bucket, "patching/local/lock", "")
+    process = {"process": "elsewhere:1 boot/pid:[1] 1", "purpose": "probing"}
+    google.call("PATCH", f"{url}/{bucket}/o/patching%2Flocal%2Flock", json={"metadata": process})
+    code, shown = probe(empty_localcloud, "--check")
+    assert code == 2, shown
+    told = " ".join(shown.split())
+    assert "belongs to a run (probing) by elsewhere:1, which may be alive. Nothing was changed." in told
+    assert "with a shorter lease (-e patching_lease_seconds=1)" in told
+    # The server tells ages in whole seconds.
+    time.sleep(2.1)
+    code, shown = probe(empty_localcloud, "--check", "-e", "patching_lease_seconds=1")
+    assert code == 0, shown
 
 
 def test_a_template_that_is_not_there_is_refused_first(localcloud: LocalCloud) -> None:
