@@ -285,6 +285,17 @@ def test_doctor_runs_everything_before_it_fails(empty_localcloud: LocalCloud) ->
     assert re.search(r"^ok      reach storage.googleapis.com: ", run.stdout, re.MULTILINE)
 
 
+def test_doctor_asks_nobody_without_a_local_cloud(tmp_path: Path, empty_localcloud: LocalCloud) -> None:
+    """Nor those of Google whom this process could reach: here the local cloud, which would know of it."""
+    variables = {**empty_localcloud.environment, "LOCALCLOUD_HOME": str(tmp_path / "none")}
+    empty_localcloud.clear_requests()
+    run = play(empty_localcloud, "playbooks/doctor.yml", check=False, **variables)
+    assert run.returncode == 2
+    assert re.search(r"^FAILED  connection: none is prepared.* -> .*\.venv/bin/localcloud up$", run.stdout, re.M)
+    assert re.search(r"^ok      inventory: ", run.stdout, re.MULTILINE)
+    assert empty_localcloud.requests() == []
+
+
 def test_doctor_names_the_certificate_authority(empty_localcloud: LocalCloud) -> None:
     environment = {**empty_localcloud.environment, "REQUESTS_CA_BUNDLE": "/etc/ssl/certs/ca-certificates.crt"}
     changes = json.dumps({"platform_process_environment": environment})

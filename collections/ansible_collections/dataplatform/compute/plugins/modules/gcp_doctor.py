@@ -19,9 +19,13 @@ options:
     type: str
     default: ''
   login_hint:
-    description: What to do when there is no token, or one of another account.
+    description: What to do when there is no connection, no token, or one of another account.
     type: str
     default: ''
+  connection_ready:
+    description: Whether there is a way to Google. Where there is none this is a failed check, and nothing is sent.
+    type: bool
+    default: true
   inventory_findings:
     description: What M(dataplatform.compute.inventory_check) found, for one report of everything. Empty means nothing.
     type: str

@@ -18,6 +18,7 @@ PARAMS = {
     "project": "p",
     "expected_principal": "me@p.iam.gserviceaccount.com",
     "login_hint": "log in",
+    "connection_ready": True,
     "inventory_findings": "",
     "tools": {},
     "hosts": ["dataproc.googleapis.com"],
@@ -170,3 +171,20 @@ def test_no_token_is_asked_for_when_a_host_is_out_of_reach(monkeypatch: pytest.M
     checks = list(doctor.all_checks(PARAMS))
     assert checks[-1].name == "token"
     assert checks[-1].next_step == "log in"
+
+
+def test_nobody_is_asked_anything_without_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    def asked(*_arguments: Any) -> None:
+        raise AssertionError("somebody was asked")
+
+    monkeypatch.setattr(doctor, "check_host", asked)
+    monkeypatch.setattr(doctor, "client_from_params", asked)
+    lines: list[str] = []
+    result = doctor.run({**PARAMS, "connection_ready": False}, None, Reporter(progress=lines.append))
+    assert [line.split(":")[0] for line in lines if "variable" not in line] == [
+        "ok      inventory",
+        "ok      libraries",
+        "FAILED  connection",
+    ]
+    assert result["failed"] is True
+    assert result["msg"].endswith(" -> log in")
