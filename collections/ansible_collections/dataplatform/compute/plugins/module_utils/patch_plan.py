@@ -15,13 +15,16 @@ from typing import Any
 
 from ansible_collections.dataplatform.compute.plugins.module_utils.maintenance_window import next_opening
 from ansible_collections.dataplatform.compute.plugins.module_utils.patch_images import Image, newest_of_track
-from ansible_collections.dataplatform.compute.plugins.module_utils.pins import common_id, record_matches
+from ansible_collections.dataplatform.compute.plugins.module_utils.pins import common_id, pins_id, record_matches
 
 NOTHING, CANDIDATE, BLOCKED = "nothing", "candidate", "blocked"
 PARTS = ("dataproc_image", "environment", "init_actions")
 """What moves from environment to environment. The node bundle does not: it holds the environment's own addresses."""
 
 _ACTIONS = "init-actions/"
+# By it nodes have the Dask environment; it is enabled with one, and goes with it.
+_ENVIRONMENT_ACTION = "dask-environment.sh"
+_RENEWED = "nothing but the record: the present pins are tried again"
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ def plan(facts: Facts) -> PatchPlan:
     candidate = _candidate(facts)
     changes = _changes(facts, candidate)
     if not changes and facts.renew:
-        changes = ["nothing but the record: the present pins are tried again"]
+        changes = [_RENEWED]
     notes = _notes(facts)
     no_way = _no_record_upstream(facts) or _left_upstream(facts)
     if no_way:
@@ -105,7 +108,11 @@ def plan(facts: Facts) -> PatchPlan:
         return PatchPlan(NOTHING, candidate, [], [], notes)
     rolled_back = _rolled_back_here(facts, candidate)
     if rolled_back:
-        return PatchPlan(NOTHING, candidate, [], [], [*notes, rolled_back])
+        notes.append(rolled_back)
+        if not facts.renew:
+            return PatchPlan(NOTHING, candidate, [], [], notes)
+        # With their bundle: what the checkout would give may be what was left.
+        candidate, changes = dict(facts.pins), [_RENEWED]
     reasons = [*_upstream_problems(facts), *_withdrawn_image(facts, candidate), *_window_problem(facts)]
     return PatchPlan(BLOCKED if reasons else CANDIDATE, candidate, changes, reasons, notes)
 
@@ -146,11 +153,28 @@ def _candidate(facts: Facts) -> dict[str, Any]:
     for part in facts.only:
         if part in source:
             wanted[part] = source[part]
-    if "init_actions" not in facts.only and wanted["environment"] == facts.pins["environment"]:
+    if not makes_a_bundle(facts, wanted):
         return wanted
-    # Made anew where it is used, from the same files and the environment's own facts. It holds the address of the Dask
-    # environment: with the old one, clusters would go on with the old environment.
+    files = facts.upstream.record["files"] if facts.upstream and facts.upstream.record else facts.checkout.files
+    wanted["init_actions"] = _with_the_environments(wanted["init_actions"], wanted["environment"], files)
+    # Made anew where it is used, from the same files and the environment's own facts.
     return without_bundle(wanted)
+
+
+def makes_a_bundle(facts: Facts, candidate: Mapping[str, Any]) -> bool:
+    """Whether a node bundle belongs to it: it has the same files as the actions, and the environment's address."""
+    return "init_actions" in facts.only or candidate["environment"] != facts.pins["environment"]
+
+
+def _with_the_environments(
+    actions: Mapping[str, str] | None, environment: Mapping[str, str] | None, files: Mapping[str, str]
+) -> dict[str, str] | None:
+    """Initialization actions by which nodes have this environment: the present one may have none, or had one."""
+    if actions is None:
+        return None
+    others = {name: digest for name, digest in actions.items() if name != _ENVIRONMENT_ACTION}
+    digest = actions.get(_ENVIRONMENT_ACTION) or files.get(f"{_ACTIONS}{_ENVIRONMENT_ACTION}")
+    return {**others, _ENVIRONMENT_ACTION: digest} if environment is not None and digest else others
 
 
 def _of_upstream(upstream: Upstream, checkout: Checkout) -> dict[str, Any]:
@@ -173,7 +197,7 @@ def _changes(facts: Facts, candidate: Mapping[str, Any]) -> list[str]:
     before, after = pins["init_actions"], candidate["init_actions"]
     if after != before:
         found.append(f"initialization actions: {_differences(before, after)}")
-    if candidate["node_bundle"] is None and facts.checkout.node_bundle != pins["node_bundle"]:
+    if makes_a_bundle(facts, candidate) and facts.checkout.node_bundle != pins["node_bundle"]:
         found.append(f"node bundle {_hash(pins['node_bundle'])} -> {_hash(facts.checkout.node_bundle)}")
     return found
 
@@ -189,9 +213,13 @@ def _left_upstream(facts: Facts) -> str:
     """Why pins that this environment has must go: the one before it has gone back from them."""
     if facts.upstream is None or not facts.upstream.record:
         return ""
-    ours = common_id(facts.pins)
-    for entry in facts.upstream.record.get("withdrawn") or []:
-        if entry["common_id"] == ours:
+    ours, left = common_id(facts.pins), facts.upstream.record.get("withdrawn") or []
+    ids = {entry["id"] for entry in left}
+    earlier = [entry["pins"] for entry in facts.upstream.record.get("previous") or []]
+    # What went back to a node bundle alone is good in all that comes here: a bundle is made anew from the files.
+    good = {common_id(pins) for pins in (facts.upstream.pins, *earlier) if pins_id(pins) not in ids}
+    for entry in left:
+        if entry["common_id"] == ours and ours not in good:
             return (
                 f"{facts.upstream.environment} went back from these very pins on {entry['at'][:10]}"
                 f" ({entry['reason']}). Next step: go back here, too, with -e rollback=true"
@@ -201,8 +229,11 @@ def _left_upstream(facts: Facts) -> str:
 
 def _rolled_back_here(facts: Facts, candidate: Mapping[str, Any]) -> str:
     tried = common_id(candidate)
+    # That of an environment which is not built yet nobody knows.
+    bundle = candidate["node_bundle"] or facts.checkout.node_bundle
+    known = candidate["environment"] == facts.pins["environment"]
     for entry in (facts.record or {}).get("withdrawn") or []:
-        if entry["common_id"] == tried:
+        if entry["common_id"] == tried and not (known and entry.get("node_bundle_sha256", bundle) != bundle):
             return (
                 f"These candidates were rolled back here on {entry['at'][:10]} ({entry['reason']}); waiting for others."
                 " To try them again, take that entry of `withdrawn` out of pins.yml"
@@ -239,6 +270,13 @@ def _upstream_problems(facts: Facts) -> list[str]:
             f" {_patch_again(name)}"
         )
     recorded = record["files"]
+    ran = facts.upstream.pins["init_actions"] or {}
+    untried = sorted(file for file, digest in ran.items() if recorded.get(f"{_ACTIONS}{file}") != digest)
+    if untried and "init_actions" in facts.only:
+        problems.append(
+            f"{name} was patched in part, so its canary ran another {', '.join(untried)} than its checkout had."
+            f" Next step: patch all parts of {name}, or here the same ones as there (patching_only)"
+        )
     other = sorted(
         file
         for file in set(recorded) | set(facts.checkout.files)

@@ -15,7 +15,7 @@ from ansible_collections.dataplatform.compute.plugins.module_utils.image_lifecyc
     image_life,
 )
 from ansible_collections.dataplatform.compute.plugins.module_utils.patch_images import Image
-from ansible_collections.dataplatform.compute.plugins.module_utils.patch_plan import Facts, PatchPlan
+from ansible_collections.dataplatform.compute.plugins.module_utils.patch_plan import Facts, PatchPlan, makes_a_bundle
 
 HEADERS = ("what", "pinned", "candidate", "note")
 _SAME = "-"
@@ -108,7 +108,8 @@ def _bundle_row(facts: Facts, plan: PatchPlan) -> tuple[str, str, str, str]:
     if plan.candidate["environment"] != facts.pins["environment"]:
         return ("node bundle", shown, "made with it", "holds the address of the Dask environment")
     there = facts.checkout.node_bundle
-    return ("node bundle", shown, there[:12] if there != pinned else _SAME, "")
+    changes = makes_a_bundle(facts, plan.candidate) and there != pinned
+    return ("node bundle", shown, there[:12] if changes else _SAME, "")
 
 
 def _composer_rows(around: Surroundings) -> list[tuple[str, str, str, str]]:

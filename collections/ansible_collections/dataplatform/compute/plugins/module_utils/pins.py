@@ -151,7 +151,13 @@ def withdraw(record: Mapping[str, Any] | None, pins: Mapping[str, Any], at: str,
     wanted = pins_id(pins)
     if withdrawal(result, wanted) is None:
         told = " ".join(_TEMPLATE.sub("{ ", reason).split())
-        entry = {"id": wanted, "common_id": common_id(pins), "at": at, "reason": told or "no reason given"}
+        entry = {
+            "id": wanted,
+            "common_id": common_id(pins),
+            "node_bundle_sha256": pins["node_bundle"],
+            "at": at,
+            "reason": told or "no reason given",
+        }
         result["withdrawn"] = [*result["withdrawn"], entry]
     return result
 

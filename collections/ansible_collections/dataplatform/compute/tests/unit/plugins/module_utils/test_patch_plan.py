@@ -21,7 +21,7 @@ from ansible_collections.dataplatform.compute.plugins.module_utils.patch_plan im
     plan,
     without_bundle,
 )
-from ansible_collections.dataplatform.compute.plugins.module_utils.pins import common_id, pins_id
+from ansible_collections.dataplatform.compute.plugins.module_utils.pins import common_id, pins_id, withdraw
 
 NOW = datetime(2026, 11, 29, 12, 0, tzinfo=UTC)
 OLD, NEW = "2.3.10-debian12", "2.3.11-debian12"
@@ -178,6 +178,79 @@ def test_what_was_rolled_back_is_not_tried_again() -> None:
     found = plan(facts)
     assert (found.decision, found.changes) == (NOTHING, [])
     assert found.notes[0].startswith("These candidates were rolled back here on 2026-11-28 (slow)")
+
+
+def left(pins: dict[str, Any]) -> dict[str, Any]:
+    """The entry of these pins among those that were rolled back."""
+    return withdraw(None, pins, "2026-11-28T12:00:00Z", "slow")["withdrawn"][0]
+
+
+def test_another_bundle_than_the_one_that_was_rolled_back_is_another_candidate() -> None:
+    bad = {**PINS, "node_bundle": "5" * 64}
+    facts = first(record=record(PINS, withdrawn=[left(bad)]), checkout=replace(CHECKOUT, node_bundle="5" * 64))
+    assert plan(facts).decision == NOTHING
+    assert plan(facts).notes[0].startswith("These candidates were rolled back here on 2026-11-28 (slow)")
+    mended = replace(facts, checkout=replace(CHECKOUT, node_bundle="6" * 64))
+    assert (plan(mended).decision, plan(mended).changes) == (
+        CANDIDATE,
+        [f"node bundle {'d' * 12} -> {'6' * 12}"],
+    )
+
+
+def test_present_pins_are_renewed_also_while_what_was_rolled_back_is_the_newest() -> None:
+    bad = {**PINS, "dataproc_image": NEW}
+    facts = first(images=images(OLD, NEW), record=record(PINS, withdrawn=[left(bad)]))
+    assert plan(facts).decision == NOTHING
+    renewed = plan(replace(facts, renew=True))
+    assert (renewed.decision, renewed.candidate) == (CANDIDATE, PINS)
+    assert renewed.changes == ["nothing but the record: the present pins are tried again"]
+
+
+@pytest.mark.parametrize("since", ["rolled back", "patched again"])
+def test_a_bundle_that_the_environment_before_went_back_from_is_no_reason_to_go_back(since: str) -> None:
+    """Its other parts are those that it went back to, and a bundle is made anew here."""
+    bad = {**PINS, "node_bundle": "5" * 64}
+    newer = {**PINS, "dataproc_image": NEW}
+    kept = {"pins": PINS, "record": None}
+    dev = {
+        "rolled back": Upstream("dev", PINS, record(PINS, withdrawn=[left(bad)])),
+        "patched again": Upstream("dev", newer, record(newer, withdrawn=[left(bad)], previous=[kept])),
+    }[since]
+    assert plan(second(PINS, upstream=dev)).decision == (NOTHING if since == "rolled back" else CANDIDATE)
+
+
+def test_an_environment_comes_with_the_action_by_which_nodes_have_it() -> None:
+    script = {"init-actions/dask-environment.sh": "8" * 64}
+    files = {**FILES, **script}
+    dev = {
+        **PINS,
+        "environment": ENVIRONMENT,
+        "init_actions": {**PINS["init_actions"], "dask-environment.sh": "8" * 64},
+    }
+    come = second(
+        PINS, upstream=Upstream("dev", dev, record(dev, files=files)), checkout=replace(CHECKOUT, files=files)
+    )
+    assert plan(come).candidate == without_bundle(dev)
+    assert plan(replace(come, only=("environment",))).candidate == without_bundle(dev)
+    # And goes with it, although it is still enabled here.
+    enabled = replace(CHECKOUT, files=files, init_actions=dev["init_actions"])
+    gone = second(dev, upstream=Upstream("dev", PINS, record(PINS, files=files)), checkout=enabled)
+    assert plan(gone).candidate == without_bundle(PINS)
+
+
+def test_what_the_environment_before_has_not_tried_blocks() -> None:
+    """Patched in part, it ran the action that it had pinned, and not that of its checkout."""
+    dev = {**PINS, "dataproc_image": NEW, "init_actions": {"node-bundle.sh": "0" * 64}}
+    facts = second(upstream=Upstream("dev", dev, record(dev)))
+    assert "its canary ran another node-bundle.sh than its checkout had" in only_reason(plan(facts))
+    assert plan(replace(facts, only=("dataproc_image",))).decision == CANDIDATE
+
+
+def test_without_actions_a_bundle_that_is_not_pinned_stays_so() -> None:
+    facts = first(pins={**PINS, "node_bundle": None}, only=("dataproc_image",))
+    assert plan(facts).decision == NOTHING
+    newer = plan(replace(facts, images=images(OLD, NEW)))
+    assert newer.changes == [f"Dataproc image {OLD} -> {NEW}"]
 
 
 def test_packages_that_were_rolled_back_are_not_tried_again() -> None:

@@ -153,7 +153,13 @@ def test_a_rollback_returns_to_the_very_pins_and_their_record() -> None:
     assert [state.record[key] for key in ours] == [before.record[key] for key in ours]
     assert state.record["rolled_back_from"] == pins_id(pins_of(2))
     left = pins_of(2)
-    entry = {"id": pins_id(left), "common_id": common_id(left), "at": LATER, "reason": "a wrong sum"}
+    entry = {
+        "id": pins_id(left),
+        "common_id": common_id(left),
+        "node_bundle_sha256": left["node_bundle"],
+        "at": LATER,
+        "reason": "a wrong sum",
+    }
     assert state.record["withdrawn"] == [entry]
     assert record_matches(state.pins, state.record)
     assert list(findings_of(state.pins, state.record)) == []
