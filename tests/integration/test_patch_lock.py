@@ -133,6 +133,15 @@ def test_the_lock_of_another_machine_is_taken_over_after_its_lease(as_process: C
 
 
 @pytest.mark.usefixtures("client")
+def test_no_lease_takes_the_lock_from_a_run_that_is_alive_here(as_process: Callable[[str], None]) -> None:
+    as_process(process_identity.process_identity(os.getpid()))
+    lock()
+    time.sleep(2.1)
+    assert lock(lease=1)["failed"]
+    assert lock("read", lease=1)["alive"] is True
+
+
+@pytest.mark.usefixtures("client")
 def test_an_unfinished_run_leaves_its_lock_to_whoever_comes_next(as_process: Callable[[str], None]) -> None:
     as_process("elsewhere:1 boot/pid:[1] 1")
     assert lock("unfinished", run=lock()["run"])["changed"] is True

@@ -19,6 +19,7 @@ from ansible_collections.dataplatform.compute.plugins.module_utils.client import
 from ansible_collections.dataplatform.compute.plugins.module_utils.errors import ComputeError, ValidationError
 from ansible_collections.dataplatform.compute.plugins.module_utils.process_identity import (
     is_dead_process_of_this_machine,
+    is_live_process_of_this_machine,
     process_identity,
 )
 from ansible_collections.dataplatform.compute.plugins.module_utils.task import Reporter, TaskDefinition
@@ -103,7 +104,10 @@ def _end(
 
 def _is_over(state: ObjectState, lease: float) -> bool:
     process = state.metadata.get("process", "")
-    return not process or is_dead_process_of_this_machine(process) or state.age > lease
+    if not process or is_dead_process_of_this_machine(process):
+        return True
+    # A lease is for those of whom nobody here can know.
+    return state.age > lease and not is_live_process_of_this_machine(process)
 
 
 def _described(state: ObjectState | None, lease: float) -> dict[str, Any]:

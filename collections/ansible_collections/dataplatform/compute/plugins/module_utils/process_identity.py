@@ -21,12 +21,22 @@ def process_identity(pid: int) -> str:
 
 def is_dead_process_of_this_machine(identity: str) -> bool:
     """Return True only when the process certainly ran here, in this PID namespace and boot, and runs no more."""
+    return _runs_here(identity) is False
+
+
+def is_live_process_of_this_machine(identity: str) -> bool:
+    """Return True only when the process certainly runs here now."""
+    return _runs_here(identity) is True
+
+
+def _runs_here(identity: str) -> bool | None:
+    """Return whether the process runs, None where nobody here can tell."""
     try:
         name, world, started = identity.split(" ")
         pid = int(name.rpartition(":")[2])
     except ValueError:
-        return False
-    return bool(world) and world == _process_world() and _start_time(pid) != started
+        return None
+    return _start_time(pid) == started if world and world == _process_world() else None
 
 
 def _process_world() -> str:
