@@ -1,0 +1,69 @@
+"""What a patching run decides before it asks anybody: which canary a candidate is held against, forward or back."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.conftest import REPOSITORY, TOOLS, run
+
+SHOW = f"""
+- hosts: localhost
+  gather_facts: false
+  vars_files:
+    - {REPOSITORY}/roles/patching/vars/main.yml
+  tasks:
+    - ansible.builtin.debug:
+        msg: "held against {{{{ (_patching_last_good or {{'cluster': 'nothing'}}).cluster }}}}."
+"""
+
+
+def canary(name: str, **jobs: int) -> dict[str, Any]:
+    """A canary with this many workers on a cluster of each template."""
+    return {"cluster": name, "jobs": {template: {"workers": {"first": count}} for template, count in jobs.items()}}
+
+
+@pytest.mark.parametrize(
+    ("own", "upstream", "good"),
+    [
+        (canary("own", analytics=3, etl=3), canary("dev", analytics=3, etl=3), "own"),
+        (None, canary("dev", analytics=3, etl=3), "dev"),
+        (canary("own", etl=3), canary("dev", analytics=3, etl=3), "dev"),
+        (canary("own", analytics=3, etl=3, old=3), None, "nothing"),
+        (canary("own", analytics=5, etl=5), canary("dev", analytics=3), "nothing"),
+        ({"cluster": "own", "jobs": {"analytics": {}, "etl": {}}}, None, "nothing"),
+        (None, None, "nothing"),
+    ],
+)
+def test_the_last_good_canary_counts_if_it_had_the_same_clusters(
+    tmp_path: Path, own: dict[str, Any] | None, upstream: dict[str, Any] | None, good: str
+) -> None:
+    play, facts = tmp_path / "play.yml", tmp_path / "facts.json"
+    play.write_text(SHOW)
+    known = {
+        "_patching_own_canary": own,
+        "_patching_upstream_canary": upstream,
+        "_patching_clusters": [{"template": "analytics"}, {"template": "etl"}],
+        # As -e gives it.
+        "patching_canary_workers": "3",
+    }
+    facts.write_text(json.dumps(known))
+    command = [str(TOOLS / "ansible-playbook"), str(play), "-i", "localhost,", "-c", "local", "-e", f"@{facts}"]
+    assert f"held against {good}." in run(command, dict(os.environ)).stdout
+
+
+def test_pins_to_go_back_to_are_for_going_back() -> None:
+    command = [
+        str(TOOLS / "ansible-playbook"),
+        "playbooks/patch.yml",
+        "--check",
+        "-e",
+        "patching_rollback_to=0a3a9d0a44d6",
+    ]
+    done = run(command, dict(os.environ), check=False)
+    assert done.returncode == 2
+    assert "patching_rollback_to is 0a3a9d0a44d6, which is for going back; expected -e rollback=true" in done.stdout
