@@ -16,11 +16,9 @@ from ansible_collections.dataplatform.compute.plugins.module_utils.process_ident
 
 
 def test_a_process_that_runs_here_is_alive_until_it_has_ended() -> None:
-    process = subprocess.Popen(["sleep", "60"])
-    identity = process_identity(process.pid)
-    assert (is_live_process_of_this_machine(identity), is_dead_process_of_this_machine(identity)) == (True, False)
-    process.kill()
-    process.wait()
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as process:
+        identity = process_identity(process.pid)
+        assert (is_live_process_of_this_machine(identity), is_dead_process_of_this_machine(identity)) == (True, False)
     assert (is_live_process_of_this_machine(identity), is_dead_process_of_this_machine(identity)) == (False, True)
 
 
