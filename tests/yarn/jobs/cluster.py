@@ -7,7 +7,7 @@ import os
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -251,6 +251,18 @@ class Job:
             except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
                 continue
         return found
+
+    def kill(self, words: str) -> None:
+        """Kill at once every process of `processes(words)`; at least one must have been there to be killed.
+
+        A process about to start another shows its own command line twice for a moment, so one of them may be gone.
+        """
+        killed = 0
+        for process in self.processes(words):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+                killed += 1
+        assert killed, f"no process of {self.identity} with '{words}' in its command line"
 
     def worker_processes(self) -> list[psutil.Process]:
         """Dask workers (the processes that compute, not their nannies) on all nodes of the cloud."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import signal
 from collections.abc import Iterator
 
 import psutil
@@ -82,8 +80,7 @@ def test_a_preempted_node_hands_its_data_over(own_cluster: Cluster) -> None:
 def test_a_killed_application_master_comes_back_or_the_failure_says_so(cluster: Cluster) -> None:
     job = cluster.submit(COUNT, "100", "0.5", min_workers=1, max_workers=2)
     job.wait_for_output("STARTED")
-    for master in job.processes("ExecutorLauncher"):
-        master.kill()
+    job.kill("ExecutorLauncher")
     if job.finished() == "DONE":
         assert f"TOTAL {sum(range(100))}" in job.output
     else:
@@ -94,8 +91,7 @@ def test_a_killed_application_master_comes_back_or_the_failure_says_so(cluster: 
 def test_a_killed_scheduler_is_a_clear_failure(cluster: Cluster) -> None:
     job = cluster.submit(COUNT, "400", "0.5", min_workers=1, max_workers=1)
     job.wait_for_output("STARTED")
-    (scheduler,) = job.processes("scheduler_main")
-    scheduler.kill()
+    job.kill("scheduler_main")
     job.fails(CLUSTER_LOST)
     assert "Dask scheduler" in job.record()["result"]["reason"]
     cluster.assert_nothing_is_left()
@@ -105,8 +101,7 @@ def test_a_killed_scheduler_is_a_clear_failure(cluster: Cluster) -> None:
 def test_a_killed_driver_leaves_nothing(cluster: Cluster, victim: str) -> None:
     job = cluster.submit(COUNT, "400", "0.5", min_workers=2, max_workers=2)
     job.wait_for_output("STARTED")
-    for process in job.processes(victim):
-        os.kill(process.pid, signal.SIGKILL)
+    job.kill(victim)
     assert job.finished() == "ERROR"
     cluster.assert_nothing_is_left(90)
 
