@@ -56,14 +56,19 @@ def test_the_last_good_canary_counts_if_it_had_the_same_clusters(
     assert f"held against {good}." in run(command, dict(os.environ)).stdout
 
 
-def test_pins_to_go_back_to_are_for_going_back() -> None:
-    command = [
-        str(TOOLS / "ansible-playbook"),
-        "playbooks/patch.yml",
-        "--check",
-        "-e",
-        "patching_rollback_to=0a3a9d0a44d6",
-    ]
-    done = run(command, dict(os.environ), check=False)
+@pytest.mark.parametrize(
+    ("option", "refusal"),
+    [
+        (
+            "patching_rollback_to=0a3a9d0a44d6",
+            "patching_rollback_to is 0a3a9d0a44d6, which is for going back; expected -e rollback=true",
+        ),
+        ("patching_canary_workers=2", "patching_canary_workers is 2, by default platform_sizes.user.workers"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anybody_is_asked(option: str, refusal: str) -> None:
+    done = run(
+        [str(TOOLS / "ansible-playbook"), "playbooks/patch.yml", "--check", "-e", option], dict(os.environ), check=False
+    )
     assert done.returncode == 2
-    assert "patching_rollback_to is 0a3a9d0a44d6, which is for going back; expected -e rollback=true" in done.stdout
+    assert refusal in " ".join(done.stdout.split())
