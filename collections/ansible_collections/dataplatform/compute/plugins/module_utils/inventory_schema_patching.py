@@ -68,10 +68,7 @@ _ORIGIN = {
     "rolled_back_from": or_null(_PINS_ID),
 }
 _PREVIOUS = mapping({"pins": _PINS, "record": or_null(mapping(_ORIGIN))})
-_WITHDRAWN = mapping(
-    {"id": _PINS_ID, "common_id": _PINS_ID, "at": _MOMENT, "reason": _SENTENCE},
-    {"node_bundle_sha256": or_null(_SHA256)},
-)
+_WITHDRAWN = mapping({"id": _PINS_ID, "pins": _PINS, "at": _MOMENT, "reason": _SENTENCE})
 _RECORD = mapping(
     {
         **{

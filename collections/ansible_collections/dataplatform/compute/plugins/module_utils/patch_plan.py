@@ -15,7 +15,12 @@ from typing import Any
 
 from ansible_collections.dataplatform.compute.plugins.module_utils.maintenance_window import next_opening
 from ansible_collections.dataplatform.compute.plugins.module_utils.patch_images import Image, newest_of_track
-from ansible_collections.dataplatform.compute.plugins.module_utils.pins import common_id, pins_id, record_matches
+from ansible_collections.dataplatform.compute.plugins.module_utils.pins import (
+    pins_id,
+    record_matches,
+    same_but_bundle,
+    same_in_common,
+)
 
 NOTHING, CANDIDATE, BLOCKED = "nothing", "candidate", "blocked"
 PARTS = ("dataproc_image", "environment", "init_actions")
@@ -213,13 +218,15 @@ def _left_upstream(facts: Facts) -> str:
     """Why pins that this environment has must go: the one before it has gone back from them."""
     if facts.upstream is None or not facts.upstream.record:
         return ""
-    ours, left = common_id(facts.pins), facts.upstream.record.get("withdrawn") or []
+    left = facts.upstream.record.get("withdrawn") or []
     ids = {entry["id"] for entry in left}
     earlier = [entry["pins"] for entry in facts.upstream.record.get("previous") or []]
     # What went back to a node bundle alone is good in all that comes here: a bundle is made anew from the files.
-    good = {common_id(pins) for pins in (facts.upstream.pins, *earlier) if pins_id(pins) not in ids}
+    good = [pins for pins in (facts.upstream.pins, *earlier) if pins_id(pins) not in ids]
+    if any(same_in_common(facts.pins, pins) for pins in good):
+        return ""
     for entry in left:
-        if entry["common_id"] == ours and ours not in good:
+        if same_in_common(facts.pins, entry["pins"]):
             return (
                 f"{facts.upstream.environment} went back from these very pins on {entry['at'][:10]}"
                 f" ({entry['reason']}). Next step: go back here, too, with -e rollback=true"
@@ -228,12 +235,12 @@ def _left_upstream(facts: Facts) -> str:
 
 
 def _rolled_back_here(facts: Facts, candidate: Mapping[str, Any]) -> str:
-    tried = common_id(candidate)
     # That of an environment which is not built yet nobody knows.
     bundle = candidate["node_bundle"] or facts.checkout.node_bundle
     known = candidate["environment"] == facts.pins["environment"]
     for entry in (facts.record or {}).get("withdrawn") or []:
-        if entry["common_id"] == tried and not (known and entry.get("node_bundle_sha256", bundle) != bundle):
+        left = entry["pins"]
+        if same_but_bundle(left, candidate) and not (known and left["node_bundle"] != bundle):
             return (
                 f"These candidates were rolled back here on {entry['at'][:10]} ({entry['reason']}); waiting for others."
                 " To try them again, take that entry of `withdrawn` out of pins.yml"

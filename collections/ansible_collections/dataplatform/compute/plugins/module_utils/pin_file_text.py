@@ -28,8 +28,7 @@ _ORDER = {
         (
             *("dataproc_image", "environment", "init_actions", "node_bundle"),
             *("lock_sha256", "squashfs_sha256", "archive_sha256"),
-            *("id", "common_id", "node_bundle_sha256"),
-            *("promoted_at", "commit", "at", "cluster", "jobs", "reason", "files", "canary"),
+            *("id", "promoted_at", "commit", "at", "cluster", "jobs", "reason", "files", "canary"),
             *("rolled_back_from", "pins", "record", "previous", "withdrawn"),
         )
     )

@@ -53,13 +53,26 @@ def pins_id(pins: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical_json(pins).encode()).hexdigest()[:_ID_LENGTH]
 
 
-def common_id(pins: Mapping[str, Any]) -> str:
-    """The name of what of these pins is the same in every environment: all but the node bundle.
+def same_but_bundle(pins: Mapping[str, Any], others: Mapping[str, Any]) -> bool:
+    """Whether two pins of one environment differ in nothing but the node bundle.
 
     A Dask environment counts by its lock: a candidate's other hashes are known only when it is built.
     """
-    environment = pins["environment"] and {"lock_sha256": pins["environment"]["lock_sha256"]}
-    return pins_id({**pins, "environment": environment, "node_bundle": None})
+    return _without_build(pins) == _without_build(others)
+
+
+def same_in_common(pins: Mapping[str, Any], others: Mapping[str, Any]) -> bool:
+    """Whether pins of two environments differ in nothing that both have: each enables actions of its own."""
+    ours, theirs = pins["init_actions"], others["init_actions"]
+    if ours is not None and theirs is not None:
+        common = ours.keys() & theirs.keys()
+        ours, theirs = ({name: actions[name] for name in common} for actions in (ours, theirs))
+    return same_but_bundle({**pins, "init_actions": ours}, {**others, "init_actions": theirs})
+
+
+def _without_build(pins: Mapping[str, Any]) -> dict[str, Any]:
+    environment = pins["environment"] and pins["environment"]["lock_sha256"]
+    return {**pins, "environment": environment, "node_bundle": None}
 
 
 def record_matches(pins: Mapping[str, Any], record: Mapping[str, Any] | None) -> bool:
@@ -144,20 +157,14 @@ def rollback(
 def withdraw(record: Mapping[str, Any] | None, pins: Mapping[str, Any], at: str, reason: str) -> dict[str, Any]:
     """The record with pins that are never promoted again; those that were withdrawn before stay as they are.
 
-    The environments that come after this one know them by their common id.
+    They are kept whole, for the environments that come after this one to know their own in them.
     """
     empty = {**dict.fromkeys(_OF_A_CANARY), "files": {}, "rolled_back_from": None, "previous": [], "withdrawn": []}
     result = dict(record or empty)
     wanted = pins_id(pins)
     if withdrawal(result, wanted) is None:
         told = " ".join(_TEMPLATE.sub("{ ", reason).split())
-        entry = {
-            "id": wanted,
-            "common_id": common_id(pins),
-            "node_bundle_sha256": pins["node_bundle"],
-            "at": at,
-            "reason": told or "no reason given",
-        }
+        entry = {"id": wanted, "pins": dict(pins), "at": at, "reason": told or "no reason given"}
         result["withdrawn"] = [*result["withdrawn"], entry]
     return result
 
@@ -182,13 +189,11 @@ def check_record(record: dict[str, Any] | None) -> Located:
     yield from _check_moments(record, (RECORD,))
     for index, entry in enumerate(record["previous"]):
         path: KeyPath = (RECORD, "previous", index, "record")
-        origin, expected_id = entry["record"], pins_id(entry["pins"])
-        if origin is None:
-            continue
-        yield from _check_moments(origin, path)
-        if origin["id"] != expected_id:
-            expected = f"expected {expected_id!r}, the id of the pins beside it"
-            yield (*path, "id"), Finding(format_key((*path, "id")), repr(origin["id"]), expected)
+        if entry["record"] is not None:
+            yield from _check_moments(entry["record"], path)
+            yield from _check_id(entry["record"]["id"], entry["pins"], path)
+    for index, entry in enumerate(record["withdrawn"]):
+        yield from _check_id(entry["id"], entry["pins"], (RECORD, "withdrawn", index))
 
 
 def refuse_unsound(pins: Any, record: Any, subject: str) -> None:
@@ -245,6 +250,13 @@ def _check_moments(origin: Mapping[str, Any], path: KeyPath) -> Located:
         except ValueError:
             expected = "expected a moment that exists, such as '2026-11-29T05:00:00Z'"
             yield place, Finding(format_key(place), repr(moment), expected)
+
+
+def _check_id(given: str, pins: Mapping[str, Any], path: KeyPath) -> Located:
+    expected_id = pins_id(pins)
+    if given != expected_id:
+        expected = f"expected {expected_id!r}, the id of the pins beside it"
+        yield (*path, "id"), Finding(format_key((*path, "id")), repr(given), expected)
 
 
 def _check_templates(value: Any, path: KeyPath) -> Located:

@@ -38,7 +38,8 @@ def sound_record(pins: dict[str, Any]) -> dict[str, Any]:
         },
         "rolled_back_from": None,
     }
-    withdrawn = [{"id": "0123456789ab", "common_id": "0123456789ac", "at": MOMENT, "reason": "the canary failed"}]
+    left = {**copy.deepcopy(pins), "node_bundle": None}
+    withdrawn = [{"id": pins_id(left), "pins": left, "at": MOMENT, "reason": "the canary failed"}]
     return {
         **origin,
         "previous": [{"pins": copy.deepcopy(pins), "record": copy.deepcopy(origin)}],
@@ -86,6 +87,8 @@ CASES = [
     ("platform_pin_record/previous/0/pins/dataproc_image", "2.3",
      "platform_pin_record.previous[0].pins.dataproc_image", "full pin", ""),
     ("platform_pin_record/previous/0/record/id", "0123456789ab", "platform_pin_record.previous[0].record.id",
+     "the id of the pins beside it", ""),
+    ("platform_pin_record/withdrawn/0/id", "0123456789ab", "platform_pin_record.withdrawn[0].id",
      "the id of the pins beside it", ""),
     ("platform_pin_record/withdrawn/0/reason", "", "platform_pin_record.withdrawn[0].reason", "not empty", ""),
     ("platform_pin_record/withdrawn/0/at", "2026-02-30T00:00:00Z", "platform_pin_record.withdrawn[0].at",

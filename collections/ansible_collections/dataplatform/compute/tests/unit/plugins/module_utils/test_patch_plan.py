@@ -21,7 +21,7 @@ from ansible_collections.dataplatform.compute.plugins.module_utils.patch_plan im
     plan,
     without_bundle,
 )
-from ansible_collections.dataplatform.compute.plugins.module_utils.pins import common_id, pins_id, withdraw
+from ansible_collections.dataplatform.compute.plugins.module_utils.pins import pins_id, withdraw
 
 NOW = datetime(2026, 11, 29, 12, 0, tzinfo=UTC)
 OLD, NEW = "2.3.10-debian12", "2.3.11-debian12"
@@ -173,8 +173,7 @@ def test_a_withdrawn_image_is_left_for_the_newest_there_is() -> None:
 
 def test_what_was_rolled_back_is_not_tried_again() -> None:
     candidate = {**PINS, "dataproc_image": NEW}
-    entry = {"id": "0" * 12, "common_id": common_id(candidate), "at": "2026-11-28T12:00:00Z"}
-    facts = first(images=images(OLD, NEW), record=record(PINS, withdrawn=[{**entry, "reason": "slow"}]))
+    facts = first(images=images(OLD, NEW), record=record(PINS, withdrawn=[left(candidate)]))
     found = plan(facts)
     assert (found.decision, found.changes) == (NOTHING, [])
     assert found.notes[0].startswith("These candidates were rolled back here on 2026-11-28 (slow)")
@@ -255,10 +254,9 @@ def test_without_actions_a_bundle_that_is_not_pinned_stays_so() -> None:
 
 def test_packages_that_were_rolled_back_are_not_tried_again() -> None:
     """Of a candidate only the lock is known; what was withdrawn has all hashes of its build."""
-    left = {**PINS, "environment": {**ENVIRONMENT, "lock_sha256": "7" * 64}}
-    entry = {"id": pins_id(left), "common_id": common_id(left), "at": "2026-11-28T12:00:00Z", "reason": "slow"}
+    bad = {**PINS, "environment": {**ENVIRONMENT, "lock_sha256": "7" * 64, "archive_sha256": "6" * 64}}
     pins = {**PINS, "environment": ENVIRONMENT}
-    facts = first(pins=pins, lock=Lock("7" * 64, [], ""), record=record(pins, withdrawn=[entry]))
+    facts = first(pins=pins, lock=Lock("7" * 64, [], ""), record=record(pins, withdrawn=[left(bad)]))
     found = plan(facts)
     assert (found.decision, found.changes) == (NOTHING, [])
     assert plan(replace(facts, lock=Lock("8" * 64, [], ""))).decision == CANDIDATE
@@ -314,9 +312,21 @@ def test_an_image_that_was_withdrawn_after_its_canary_blocks() -> None:
 
 def test_pins_that_the_environment_before_went_back_from_have_to_go() -> None:
     bad = {**PINS, "dataproc_image": NEW}
-    entry = {"id": "0" * 12, "common_id": common_id(bad), "at": "2026-11-28T12:00:00Z", "reason": "slow"}
-    dev = Upstream("dev", PINS, record(PINS, withdrawn=[entry]))
+    dev = Upstream("dev", PINS, record(PINS, withdrawn=[left(bad)]))
     assert "dev went back from these very pins on 2026-11-28 (slow)" in only_reason(plan(second(bad, upstream=dev)))
+
+
+def test_they_have_to_go_also_where_other_actions_are_enabled() -> None:
+    """`dev` has Kerberos, this environment has not: what both have is what was left."""
+    kerberos = {"init_actions": {**PINS["init_actions"], "service-principal.sh": "4" * 64}}
+    bad = {**PINS, "dataproc_image": NEW}
+    dev = {**PINS, **kerberos}
+    upstream = Upstream("dev", dev, record(dev, withdrawn=[left({**bad, **kerberos})]))
+    assert "dev went back from these very pins" in only_reason(plan(second(bad, upstream=upstream)))
+    # What was left for an action that is not enabled here is good here.
+    other = {**dev, "init_actions": {**dev["init_actions"], "service-principal.sh": "5" * 64}}
+    upstream = Upstream("dev", dev, record(dev, withdrawn=[left(other)]))
+    assert plan(second(PINS, upstream=upstream)).decision == NOTHING
 
 
 def test_the_window_blocks_until_it_opens_or_is_ignored() -> None:

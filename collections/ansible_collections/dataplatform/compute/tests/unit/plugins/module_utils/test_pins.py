@@ -13,12 +13,13 @@ from ansible_collections.dataplatform.compute.plugins.module_utils.pin_file_text
 from ansible_collections.dataplatform.compute.plugins.module_utils.pins import (
     PinsChange,
     canonical_json,
-    common_id,
     findings_of,
     pins_id,
     promote,
     record_matches,
     rollback,
+    same_but_bundle,
+    same_in_common,
     withdraw,
     withdrawal,
 )
@@ -153,13 +154,7 @@ def test_a_rollback_returns_to_the_very_pins_and_their_record() -> None:
     assert [state.record[key] for key in ours] == [before.record[key] for key in ours]
     assert state.record["rolled_back_from"] == pins_id(pins_of(2))
     left = pins_of(2)
-    entry = {
-        "id": pins_id(left),
-        "common_id": common_id(left),
-        "node_bundle_sha256": left["node_bundle"],
-        "at": LATER,
-        "reason": "a wrong sum",
-    }
+    entry = {"id": pins_id(left), "pins": left, "at": LATER, "reason": "a wrong sum"}
     assert state.record["withdrawn"] == [entry]
     assert record_matches(state.pins, state.record)
     assert list(findings_of(state.pins, state.record)) == []
@@ -247,9 +242,23 @@ def test_a_candidate_is_withdrawn_once_and_for_the_first_reason() -> None:
     assert not record_matches(pins_of(0), record)
 
 
-def test_what_is_the_same_in_every_environment_has_one_name() -> None:
-    assert common_id({**pins_of(1), "node_bundle": "c" * 64}) == common_id(pins_of(1))
-    assert common_id(pins_of(1)) != common_id(pins_of(2))
+def test_a_bundle_and_a_build_make_no_difference_and_another_lock_does() -> None:
+    pins = pins_of(1)
+    built = {**pins, "node_bundle": "c" * 64, "environment": {**pins["environment"], "squashfs_sha256": "d" * 64}}
+    assert same_but_bundle(built, pins)
+    assert same_but_bundle(pins, {**pins, "environment": {"lock_sha256": SHA}})
+    assert not same_but_bundle(pins, {**pins, "environment": None})
+    assert not same_but_bundle(pins, pins_of(2))
+
+
+def test_between_environments_only_actions_of_both_count() -> None:
+    pins = pins_of(1)
+    more = {**pins, "init_actions": {**pins["init_actions"], "service-principal.sh": SHA}}
+    assert same_in_common(pins, more)
+    assert not same_but_bundle(pins, more)
+    assert not same_in_common(pins, {**pins, "init_actions": {"node-bundle.sh": "0" * 64}})
+    assert not same_in_common(pins, {**pins, "init_actions": None})
+    assert not same_in_common(pins, {**more, "dataproc_image": "2.3.2-debian12"})
 
 
 @pytest.mark.parametrize("numbers", [(), (1,), (1, 2, 3)])
