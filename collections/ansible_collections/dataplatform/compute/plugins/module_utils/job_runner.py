@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from ansible_collections.dataplatform.compute.plugins.module_utils.driver_output
 from ansible_collections.dataplatform.compute.plugins.module_utils.errors import (
     ConflictError,
     GoogleApiError,
+    NotFoundError,
     TransportError,
     ValidationError,
 )
@@ -117,7 +119,7 @@ class JobRunner:
         if self._interruption.requested:
             raise RunInterruptedError("interrupted before the job was submitted; nothing runs", {"changed": False})
         if live is None:
-            live = self._submit(job or {}, identity)
+            live = self._submit_to_follow(job or {}, identity) if wait else self._submit(job or {}, identity)
             self._progress.note(f"job {identity.job_id} submitted to cluster {_cluster(live)}")
         else:
             self._progress.note(f"job {identity.job_id} was submitted before; following it")
@@ -134,6 +136,17 @@ class JobRunner:
             return self._result(None, identity, changed=True, job=self._prepared(job, identity))
         # The random ids of this run would not be those of the next one, so none are promised.
         return {**self._result(None, identity, changed=True, job=job), "request_id": ""}
+
+    def _submit_to_follow(self, job: Mapping[str, Any], identity: JobIdentity) -> dict[str, Any]:
+        try:
+            return self._submit(job, identity)
+        except Exception:
+            raise
+        except BaseException:
+            # The task's own `timeout:` keyword: the job may be there all the same.
+            with contextlib.suppress(NotFoundError):
+                self._api.cancel_job(identity.job_id)
+            raise
 
     def _submit(self, job: Mapping[str, Any], identity: JobIdentity) -> dict[str, Any]:
         body = self._prepared(job, identity)

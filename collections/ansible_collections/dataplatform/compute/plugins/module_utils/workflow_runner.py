@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
+import functools
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -110,13 +111,24 @@ class WorkflowRunner:
             raise RunInterruptedError("interrupted before the workflow was started; nothing runs", {"changed": False})
         texts = {name: str(value) for name, value in parameters.items()}
         before = datetime.now(UTC)
-        operation = self._api.instantiate(template, texts, request_id)
+        start = functools.partial(self._api.instantiate, template, texts, request_id)
+        operation = self._start_to_follow(start) if wait else start()
         joined = _started_before(operation, before)
         how = "was started before with this request_id; following it" if joined else "started"
         self._progress.note(f"workflow {template} {how} as run {operation_id(operation)}")
         if wait:
             return {**self._follow(operation, changed=not joined), "request_id": request_id}
         return {**self._result(operation, changed=not joined), "request_id": request_id}
+
+    def _start_to_follow(self, start: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        try:
+            return start()
+        except Exception:
+            raise
+        except BaseException:
+            # The task's own `timeout:` keyword: the run may be there, and the same request id starts no other.
+            self._api.cancel_operation(start()["name"])
+            raise
 
     def _find_template(self, template: str) -> dict[str, Any]:
         try:

@@ -45,6 +45,7 @@ class Api:
         self.interruption = Interruption()
         self.operation = operation or {}
         self.cancelled: list[str] = []
+        self.started: list[str] = []
 
     def find_job(self, _job_id: str) -> None:
         """There is none yet."""
@@ -62,8 +63,9 @@ class Api:
         """The template."""
         return {"id": template}
 
-    def instantiate(self, _template: str, _parameters: dict[str, str], _request_id: str) -> dict[str, Any]:
+    def instantiate(self, _template: str, _parameters: dict[str, str], request_id: str) -> dict[str, Any]:
         """Answer the run there is."""
+        self.started.append(request_id)
         return self.operation
 
     def operation_name(self, name: str) -> str:
@@ -133,3 +135,43 @@ def test_joining_a_run_that_was_under_way_changes_nothing(state: str, age: timed
     runner = WorkflowRunner(api, silent, silent, api.interruption, LIMITS)
     result = runner.run({"template": "t", "request_id": REQUEST_ID, "state": "started"})
     assert result["changed"] is changed
+
+
+class TimeIsUp(BaseException):
+    """What Ansible raises anywhere in a task whose own ``timeout:`` has passed."""
+
+
+class LateApi(Api):
+    """Takes what it is given, and time is up before the answer is there."""
+
+    def submit_job(self, job: dict[str, Any], request_id: str) -> dict[str, Any]:
+        """Take the job, and answer too late."""
+        super().submit_job(job, request_id)
+        raise TimeIsUp
+
+    def instantiate(self, template: str, parameters: dict[str, str], request_id: str) -> dict[str, Any]:
+        """Start the run, and answer too late; asked again, answer it."""
+        answer = super().instantiate(template, parameters, request_id)
+        if len(self.started) == 1:
+            raise TimeIsUp
+        return answer
+
+
+@pytest.mark.parametrize("state", ["finished", "submitted"])
+def test_a_job_whose_submission_is_cut_off_by_the_tasks_time_is_cancelled_if_it_was_to_be_followed(state: str) -> None:
+    api, silent = LateApi(), Silent()
+    job = {"placement": {"clusterName": "c"}, "pysparkJob": {"mainPythonFileUri": "gs://b/x.py"}}
+    runner = JobRunner(api, silent, silent, api.interruption, LIMITS)
+    with pytest.raises(TimeIsUp):
+        runner.run({"job": job, "job_id": "j1", "state": state})
+    assert api.cancelled == (["j1"] if state == "finished" else [])
+
+
+@pytest.mark.parametrize("state", ["finished", "started"])
+def test_a_run_whose_start_is_cut_off_by_the_tasks_time_is_cancelled_if_it_was_to_be_followed(state: str) -> None:
+    api, silent = LateApi(operation("PENDING", timedelta(0))), Silent()
+    runner = WorkflowRunner(api, silent, silent, api.interruption, LIMITS)
+    with pytest.raises(TimeIsUp):
+        runner.run({"template": "t", "state": state})
+    assert api.cancelled == (["projects/p/regions/r/operations/o1"] if state == "finished" else [])
+    assert len(set(api.started)) == 1, "asked again by the same request id"
