@@ -57,6 +57,27 @@ def test_dags_arrive_after_the_delay_and_data_at_once(desk, mirror, directory):
     assert (directory / "dags/a/b.py").read_bytes() == b"1"
 
 
+def test_a_file_is_newer_than_any_look_at_the_one_before(desk, mirror, directory, monkeypatch):
+    """Airflow reads a file again if its time is after the last look; it may look while the new one is being written."""
+    put(desk, "dags/a.py")
+    later(desk, mirror)
+    looked = 0
+    replace = Path.replace
+
+    def look_and_replace(self: Path, target: Path) -> Path:
+        nonlocal looked
+        if target.name == "a.py":
+            time.sleep(0.01)
+            looked = time.time_ns()
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", look_and_replace)
+    put(desk, "dags/a.py", b"2")
+    later(desk, mirror)
+    assert (directory / "dags/a.py").read_bytes() == b"2"
+    assert (directory / "dags/a.py").stat().st_mtime_ns > looked > 0
+
+
 def test_changes_and_deletions_follow_after_the_delay_too(desk, mirror, directory):
     put(desk, "dags/a/b.py")
     later(desk, mirror)

@@ -122,14 +122,17 @@ class Mirror:
             with temporary.open("wb") as stream:
                 for piece in pieces:
                     stream.write(piece)
-            status = temporary.stat()
             target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            size = temporary.stat().st_size
             temporary.replace(target)
+            # Whoever read the file that was there while this one was written takes it for another only if it is newer.
+            now = time.time_ns()
+            os.utime(target, ns=(now, now))
         except OSError as problem:
             temporary.unlink(missing_ok=True)
             self._refuse(name, generation, str(problem))
             return False
-        self._known[name] = Known(generation, status.st_size, status.st_mtime_ns)
+        self._known[name] = Known(generation, size, now)
         return True
 
     def _refuse(self, name: str, generation: int, why: str) -> None:
