@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import stat
 from datetime import UTC, datetime, timedelta
 
@@ -19,6 +20,7 @@ from localcloud.names import camel_case, snake_case
 from localcloud.paging import page
 from localcloud.settings import Settings
 from localcloud.store import Store, disk_full
+from localcloud.supervise import SuperviseError, call
 
 
 @pytest.fixture
@@ -362,3 +364,10 @@ def test_ours_wins_over_preset_variables(tmp_path):
     assert not {"CLOUDSDK_AUTH_ACCESS_TOKEN_FILE", "STORAGE_EMULATOR_HOST"} & set(merged)
     assert not any(name.startswith("CLOUDSDK_API_ENDPOINT") for name in merged)
     assert all(isinstance(value, str) for value in variables.values())
+
+
+def test_a_server_that_does_not_answer_is_said_to():
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        process = {"pid": 7, "port": silent.getsockname()[1], "secret": "s"}
+        with pytest.raises(SuperviseError, match=r"the server \(process 7\) does not answer within 0.1 s"):
+            call(process, "GET", "/localcloud/status", timeout=0.1)

@@ -23,6 +23,10 @@ from localcloud.settings import Settings
 LOOPBACK = "127.0.0.1"
 _START_SECONDS = 60.0
 _STOP_SECONDS = 45.0
+# A server that is gone refuses at once; one on a busy machine is only late.
+_ANSWER_SECONDS = 60.0
+# Job drivers, YARN and Airflow are stopped one after another.
+_RESET_SECONDS = 180.0
 _LOG_BYTES = 10 * 1024 * 1024
 # What the server process answers on the pipe it was given, before its message.
 READY = "ready"
@@ -43,7 +47,7 @@ def running(settings: Settings) -> dict[str, Any] | None:
     if process is None or not psutil.pid_exists(process["pid"]):
         return None
     try:
-        call(process, "GET", "/localcloud/status", timeout=5)
+        call(process, "GET", "/localcloud/status")
     except (OSError, SuperviseError):
         return None
     return process
@@ -57,14 +61,22 @@ def read_process_file(settings: Settings) -> dict[str, Any] | None:
         return None
 
 
-def call(process: dict[str, Any], method: str, path: str, body: Any = None, timeout: float = 30) -> dict[str, Any]:
-    """Call the control API of a running server. Raises SuperviseError with its message, OSError when it is gone."""
+def call(
+    process: dict[str, Any], method: str, path: str, body: Any = None, timeout: float = _ANSWER_SECONDS
+) -> dict[str, Any]:
+    """Call the control API of a running server, which has ``timeout`` seconds to answer.
+
+    Raises SuperviseError with its message, or where it does not answer; OSError when it is gone.
+    """
     connection = http.client.HTTPConnection(LOOPBACK, process["port"], timeout=timeout)
     try:
         content = None if body is None else json.dumps(body)
         connection.request(method, path, content, {"Authorization": f"Bearer {process['secret']}"})
         response = connection.getresponse()
         answer = json.loads(response.read() or b"{}")
+    except TimeoutError:
+        message = f"the server (process {process['pid']}) does not answer within {timeout:g} s"
+        raise SuperviseError(message) from None
     except (http.client.HTTPException, ValueError) as error:
         raise SuperviseError(f"port {process['port']} does not answer like localcloud: {error}") from None
     finally:
@@ -135,7 +147,7 @@ def reset(settings: Settings) -> None:
     """Empty the instance, through its server or, when that is down, on disk. Raises SuperviseError."""
     process = running(settings)
     if process is not None:
-        call(process, "POST", "/localcloud/reset")
+        call(process, "POST", "/localcloud/reset", timeout=_RESET_SECONDS)
         return
     if not settings.database_file.exists():
         return
