@@ -21,9 +21,10 @@ def prepare_home(settings: Settings) -> None:
     home = settings.home
     if home.exists() and not home.is_dir():
         raise HomeError(f"LOCALCLOUD_HOME is {home}, which is no directory")
-    if home.is_dir() and not (settings.lock_file.exists() or settings.database_file.exists()):
+    if home.is_dir():
         foreign = sorted(entry.name for entry in home.iterdir() if entry != settings.log_file)
-        if foreign:
+        # Asked after the look: a server that starts at this moment makes its lock before anything else.
+        if foreign and not (settings.lock_file.exists() or settings.database_file.exists()):
             shown = ", ".join(foreign[:_NAMED]) + (", ..." if len(foreign) > _NAMED else "")
             raise HomeError(
                 f"LOCALCLOUD_HOME is {home}, which holds other files ({shown}); "
