@@ -46,5 +46,8 @@ class Engine(Protocol):
     def terminate(self, name: str, grace: float) -> None:
         """Ask the driver and everything it started to end; what is left after `grace` seconds is killed."""
 
+    def reap(self, patience: float) -> None:
+        """Wait up to `patience` seconds until nothing is left that watched a driver."""
+
     def remove(self, name: str) -> None:
         """Forget a driver that has ended, with its files."""

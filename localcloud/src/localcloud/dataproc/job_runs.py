@@ -92,6 +92,7 @@ class JobRuns:
         deadline = time.monotonic() + END_GRACE_SECONDS + END_PATIENCE_SECONDS
         while time.monotonic() < deadline and any(self._is_running(record) for record in records):
             await asyncio.sleep(0.02)
+        await asyncio.to_thread(self._engine.reap, END_PATIENCE_SECONDS)
         self.tick()
 
     def _is_running(self, record: Record) -> bool:

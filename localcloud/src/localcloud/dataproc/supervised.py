@@ -96,7 +96,11 @@ class SupervisedProcesses:
         deadline = time.monotonic() + grace + patience
         while time.monotonic() < deadline and any(self.status(name).state == "running" for name in names):
             time.sleep(0.02)
-        # On a busy machine a supervisor takes a while to be gone after it has written the exit code.
+        self.reap(deadline - time.monotonic())
+
+    def reap(self, patience: float) -> None:
+        """Wait up to `patience` seconds for supervisors whose process has ended: on a busy machine they go later."""
+        deadline = time.monotonic() + patience
         for child in list(self._children.values()):
             with contextlib.suppress(subprocess.TimeoutExpired):
                 child.wait(max(0.0, deadline - time.monotonic()))
