@@ -236,11 +236,23 @@ def _sweep(working: Path, temporaries: Iterable[Path]) -> None:
     """Kill what is left of environments whose supervisors were killed too.
 
     It is Python below `working`, where a person's shell may also be, or anything in a directory of `temporaries`.
+    Looked for until there is none: what is about to be killed may start another meanwhile.
     """
+    deadline = time.monotonic() + _END_PATIENCE_SECONDS
+    while (left := _leftovers(working, temporaries)) and time.monotonic() < deadline:
+        for process in left:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        psutil.wait_procs(left, timeout=max(0.0, deadline - time.monotonic()))
+
+
+def _leftovers(working: Path, temporaries: Iterable[Path]) -> list[psutil.Process]:
+    found = []
     for process in psutil.process_iter():
         # Airflow's titles for its processes take the place of their variables in /proc, so these cannot tell.
         with contextlib.suppress(psutil.Error, OSError):
             where = Path(process.cwd())
             python = where.is_relative_to(working) and Path(process.exe()).name.startswith("python")
             if python or any(where.is_relative_to(directory) for directory in temporaries):
-                process.kill()
+                found.append(process)
+    return found
