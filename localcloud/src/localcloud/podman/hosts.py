@@ -28,7 +28,7 @@ _NOT_ON_NODES = ("GOOGLE_APPLICATION_CREDENTIALS", "CLOUDSDK_AUTH_CREDENTIAL_FIL
 _DIRECT = ",.internal,169.254.169.254"
 # What the stand-ins for NFS in the node image look into.
 FILESTORE = Path("/var/lib/localcloud/filestore")
-_BOOT_SECONDS = 60.0
+_BOOT_SECONDS = 180.0
 _BOOTED = ("running", "degraded")
 _LOOK_SECONDS = 0.1
 _LABEL = "localcloud.cluster"
