@@ -180,7 +180,7 @@ clean_up() {
   local children=""
   read -r children 2>/dev/null <"/proc/$$/task/$$/children" || true
   # shellcheck disable=SC2086  # numbers
-  [[ -z "${children}" ]] || kill ${children} 2>/dev/null || true
+  [[ -z "${children}" ]] || { kill ${children} && wait ${children}; } 2>/dev/null || true
   ((${#TEMPORARY[@]} == 0)) || rm -rf -- "${TEMPORARY[@]}"
 }
 trap clean_up EXIT
