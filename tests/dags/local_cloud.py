@@ -98,7 +98,7 @@ class LocalCloud:
         self.dataproc.delete_cluster(name)
         self.until(lambda: self.dataproc.cluster(name) is None)
 
-    def until(self, condition: Any, seconds: float = 60) -> Any:
+    def until(self, condition: Any, seconds: float = 180) -> Any:
         """Return what a condition returns once it is true."""
         deadline = time.monotonic() + seconds
         while not (answer := condition()):

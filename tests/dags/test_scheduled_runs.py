@@ -34,7 +34,7 @@ one("turn-a", "short.py")
 one("turn-b", "short.py")
 one("overdue", "hangs.py", seconds=8)
 one("repeated", "ok.py")
-one("released", "waits.py")
+one("released", "waits.py", seconds=600)
 one("stopped", "waits.py")
 one("begun", "ok.py")
 one("shared-stopped", "waits.py", placement="shared")
@@ -78,6 +78,11 @@ def environment(cloud: LocalCloud) -> Environment:
     return environment
 
 
+def _reaped(environment: Environment) -> set[str]:
+    """States of all runs of the reaper."""
+    return {row["state"] for row in environment.read("dags", "list-runs", "-d", "platform-reaper")} or {"unknown"}
+
+
 def _tags(environment: Environment) -> dict[str, str]:
     """Tags of the DAGs that the scheduler knows; one that is only a file yet is listed too, without a time."""
     rows = environment.read("dags", "list", "--columns", "dag_id,tags,last_parsed_time")
@@ -85,8 +90,8 @@ def _tags(environment: Environment) -> dict[str, str]:
 
 
 def _over(environment: Environment, dag_id: str) -> str:
-    environment.cloud.until(lambda: environment.state(dag_id) in ("success", "failed"), 240)
-    return environment.state(dag_id)
+    over = ("success", "failed")
+    return environment.cloud.until(lambda: (state := environment.state(dag_id)) in over and state, 240)
 
 
 def test_clusters_of_one_user_wait_their_turn(cloud: LocalCloud, environment: Environment) -> None:
@@ -146,7 +151,7 @@ def _clear(environment: Environment, dag_id: str, task: str) -> None:
 
 def _clear_while_deferred(environment: Environment, dag_id: str, task: str) -> None:
     """Clear a task when there is no process that could be told to end."""
-    environment.cloud.until(lambda: environment.states(dag_id)[task] == "deferred")
+    environment.cloud.until(lambda: environment.states(dag_id).get(task) == "deferred")
     _clear(environment, dag_id, task)
 
 
@@ -273,7 +278,7 @@ def test_a_run_that_is_marked_failed_while_its_job_runs_has_no_job(
 def test_the_reaper_of_a_release_runs_without_being_asked(cloud: LocalCloud, environment: Environment) -> None:
     orphan = {**OURS, "placement": "own", "owner": "ada", **names.run_labels("gone", "gone")}
     for name, labels in (("orphan", orphan), ("foreign", {**orphan, "environment": "another"})):
-        # Idle deletion would come within seconds at this pace.
+        # The reaper is to delete it, not its idle time.
         cloud.dataproc.create_cluster(name, {**runs.CONFIG, "lifecycleConfig": {}}, labels, names.unique())
     built = facts.archive("platform", workloads={}, config=runs.CONFIG, launcher=runs.LAUNCHER)
     environment.upload("dags/dataplatform-platform.zip", built.data)
@@ -288,4 +293,5 @@ def test_the_reaper_of_a_release_runs_without_being_asked(cloud: LocalCloud, env
     finally:
         # To it, what tests in this process run is over.
         environment.run("dags", "pause", "platform-reaper")
+        cloud.until(lambda: _reaped(environment) <= {"success", "failed"})
         cloud.remove("foreign")

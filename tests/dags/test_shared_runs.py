@@ -53,8 +53,8 @@ def test_the_second_run_finds_the_cluster_of_the_first(cloud: LocalCloud, deferr
 def test_two_runs_at_once_make_one_cluster(cloud: LocalCloud) -> None:
     script = cloud.upload("artifacts", "ok.py", SUCCEEDS)
     since = len(cloud.requests())
-    # So that both find none: each creation takes a while to be answered.
-    cloud.fault(CREATE, kind="delay", delay=6)
+    # So that both find none: the first creation to be asked for takes a while.
+    cloud.fault(CREATE, kind="delay", delay=20, count=1)
     other = start_elsewhere("shared-c", script, "shared_job")
     cloud.until(lambda: _seen(cloud, since, "dataproc.projects.regions.clusters.get"))
     assert run(shared_job("shared-d", script)).state == "success"

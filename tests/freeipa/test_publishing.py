@@ -95,16 +95,30 @@ def test_a_rotation_is_published_with_the_older_key_and_ages(world: Publishing) 
     assert world.states("etl") == {"1": "DISABLED", "2": "ENABLED"}
 
 
+def kill_family(root: psutil.Process) -> None:
+    """Kill a play and all it started: Ansible's workers have sessions of their own, and would publish without it.
+
+    First they are stopped, so that none starts another that nobody knows of.
+    """
+    stopped: set[psutil.Process] = set()
+    root.suspend()
+    while new := set(root.children(recursive=True)) - stopped:
+        for one in new:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.suspend()
+        stopped |= new
+    for one in (*stopped, root):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            one.kill()
+
+
 def test_a_rotation_killed_before_it_published_is_finished_by_the_next(world: Publishing) -> None:
     key = world.key("analytics")
     world.cloud.cli("fault", "add", "--method=secretmanager.projects.secrets.addVersion", "--kind=delay", "--delay=60")
     process = world.start(ROTATE, "-e", "template=analytics")
     try:
-        wait_for(lambda: world.key("analytics") == key + 1, "the new key")
-        # Ansible's workers have sessions of their own, and would publish without their parent.
-        for one in (*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                one.kill()
+        wait_for(lambda: world.key("analytics") == key + 1, "the new key", 240)
+        kill_family(psutil.Process(process.pid))
         process.communicate()
     finally:
         world.cloud.cli("fault", "clear")

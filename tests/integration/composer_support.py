@@ -66,6 +66,13 @@ class Composer:
         """Begin an update past the module."""
         self.google.call("PATCH", f"{COMPOSER}/{ENVIRONMENT}", params={"updateMask": mask}, json=body)
 
+    def begin_an_update(self) -> None:
+        """Begin an update past the module that takes seconds: Airflow starts again with another variable."""
+        self.patch(
+            "config.softwareConfig.envVariables",
+            {"config": {"softwareConfig": {"envVariables": {"BUSY": str(time.time_ns())}}}},
+        )
+
     def wait_until_running(self) -> None:
         """Wait for an update that was begun."""
         deadline = time.monotonic() + 120

@@ -69,6 +69,16 @@ class Google:
             self.call("DELETE", f"{STORAGE}/storage/v1/b/{bucket}/o/{quote(item['name'], safe='')}")
         return len(items)
 
+    def driver_output(self, job_id: str) -> str:
+        """What a job's driver has printed, as far as its bucket has it; empty where there is nothing yet."""
+        address = self.get(f"jobs/{job_id}").get("driverOutputResourceUri", "")
+        bucket, _, prefix = address.removeprefix("gs://").partition("/")
+        if not prefix:
+            return ""
+        objects = f"{STORAGE}/storage/v1/b/{bucket}/o"
+        names = [item["name"] for item in self.call("GET", objects, params={"prefix": prefix}).json().get("items", [])]
+        return "".join(self.call("GET", f"{objects}/{quote(name, safe='')}?alt=media").text for name in names)
+
     def clusters(self) -> list[str]:
         """The names of all clusters of the region."""
         return [cluster["clusterName"] for cluster in self.get("clusters").get("clusters", [])]
@@ -79,7 +89,7 @@ class Google:
         return [operation for operation in operations if "graph" in operation.get("metadata", {})]
 
 
-def wait_for[Answer](condition: Callable[[], Answer], what: str, seconds: float = 60) -> Answer:
+def wait_for[Answer](condition: Callable[[], Answer], what: str, seconds: float = 180) -> Answer:
     """What the condition answers once that is true; fails naming what was waited for."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

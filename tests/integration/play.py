@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pty
 import subprocess
@@ -79,8 +80,8 @@ class Play:
         """Kill ansible-playbook and all it started, as a machine that goes down does: nothing can clean up."""
         parent = psutil.Process(self.process.pid)
         family = [parent, *parent.children(recursive=True)]
-        for one in family:
-            one.suspend()
-        for one in family:
-            one.kill()
+        for act in (psutil.Process.suspend, psutil.Process.kill):
+            for one in family:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    act(one)
         self.process.wait(10)

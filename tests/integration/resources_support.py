@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.dataplatform.compute.plugins.module_utils.client import GoogleClient
 from ansible_collections.dataplatform.compute.plugins.module_utils.resources import DEFINITION
 from ansible_collections.dataplatform.compute.plugins.module_utils.task import Reporter
 
@@ -107,6 +109,22 @@ class Resources:
         return subprocess.Popen(
             [sys.executable, str(MODULE), str(work)], env=environment, stdout=subprocess.PIPE, text=True
         )
+
+    @contextlib.contextmanager
+    def before_the_first_write(self, act: Callable[[], Any]) -> Iterator[None]:
+        """Do something past the module after all it has read, when its first change is about to be sent."""
+        request, done = GoogleClient.request, []
+
+        def act_and_request(client: GoogleClient, method: str, url: str, **options: Any) -> Any:
+            if method in WRITES and not done:
+                done.append(url)
+                act()
+            return request(client, method, url, **options)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(GoogleClient, "request", act_and_request)
+            yield
+        assert done, "nothing was to be changed"
 
     def fault(self, method: str, **options: Any) -> None:
         """Make calls of a method fail."""

@@ -93,7 +93,7 @@ def test_what_is_no_longer_listed_goes_and_what_gcloud_imported_stays(composer: 
 
 
 def test_environment_that_is_being_updated_is_waited_for(composer: Composer) -> None:
-    composer.patch("labels.busy", {"labels": {"busy": str(time.time_ns())}})
+    composer.begin_an_update()
     assert composer.live()["state"] == "UPDATING"
     assert names(composer.metadata(variables={"a": "b"})) == {"a"}
 

@@ -76,14 +76,14 @@ def test_drift_is_reported_and_nothing_is_asked_for(composer: Composer) -> None:
 
 
 def test_update_of_somebody_else_is_waited_for(composer: Composer) -> None:
-    composer.patch("labels.busy", {"labels": {"busy": str(time.time_ns())}})
+    composer.begin_an_update()
     assert composer.live()["state"] == "UPDATING"
     result = composer.settings(labels={"after": str(time.time_ns())})
     assert result["changed"], result
 
 
 def test_update_without_end_in_time_is_said_and_nothing_written(composer: Composer) -> None:
-    composer.patch("labels.busy", {"labels": {"busy": str(time.time_ns())}})
+    composer.begin_an_update()
     result = composer.settings(labels={"after": str(time.time_ns())}, wait_timeout=0.001)
     assert result["failed"] and "still UPDATING after" in result["msg"]
     assert len(composer.masks()) == 1

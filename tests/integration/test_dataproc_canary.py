@@ -19,7 +19,7 @@ CREATE = "dataproc.projects.regions.clusters.create"
 WRITE = "import fsspec, json, sys\nwith fsspec.open(sys.argv[1], 'w') as file:\n    json.dump({document}, file)\n"
 DRIVERS = {
     "good": WRITE.format(document="{'results': {'sum': 42}, 'versions': {'dask': '1'}, 'seconds': 2.5}"),
-    "leaving": "import time\nprint('ready')\ntime.sleep(5)\n" + WRITE.format(document="{'results': {'sum': 7}}"),
+    "leaving": "import time\nprint('ready')\ntime.sleep(15)\n" + WRITE.format(document="{'results': {'sum': 7}}"),
     "fail": "print('before')\nraise KeyError('carrier')\n",
     "sleep": "import time\nprint('started')\ntime.sleep(300)\n",
     "silent": "pass\n",

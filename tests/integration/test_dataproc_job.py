@@ -158,7 +158,9 @@ def test_a_failed_job_says_why_and_where_the_log_is(google: Google, watcher: Job
 
 
 def test_a_job_that_takes_too_long_is_cancelled(google: Google, watcher: JobWatcher, job_id: str) -> None:
-    result = watcher.job(job=driver("sleep"), job_id=job_id, timeout=2)
+    watcher.job(job=driver("sleep"), job_id=job_id, state="submitted")
+    wait_for(lambda: google.driver_output(job_id), "its first line")
+    result = watcher.job(job_id=job_id, timeout=2)
     assert result["failed"]
     assert result["state"] == state(google, job_id) == "CANCELLED"
     assert "longer than its limit of 2 s (timeout); it has been cancelled" in result["msg"]

@@ -81,15 +81,15 @@ def operation(google: Google, result: dict[str, Any]) -> dict[str, Any]:
 
 
 def started(google: Google, watcher: WorkflowWatcher) -> dict[str, Any]:
-    """A run of the template that never ends by itself, with its job running."""
+    """A run of the template that never ends by itself, with its job at work."""
     result = watcher.workflow(template="sleeping", state="started")
     assert "failed" not in result, result
 
-    def job_runs() -> bool:
+    def job_prints() -> str:
         (node,) = operation(google, result)["metadata"]["graph"]["nodes"]
-        return google.get(f"jobs/{node.get('jobId', 'none')}").get("status", {}).get("state") == "RUNNING"
+        return google.driver_output(node.get("jobId", "none"))
 
-    wait_for(job_runs, "the job")
+    wait_for(job_prints, "the job")
     return result
 
 

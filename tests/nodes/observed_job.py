@@ -47,7 +47,7 @@ client = Client()
 address = client.scheduler.address
 # Nothing was waited for: what starts a script has a scheduler that answers and workers that come.
 first = client.submit(sum, [1, 2]).result(timeout=120)
-futures = client.map(part, range(24))
+futures = client.map(part, range(40))
 client.gather(futures)
 workers = client.scheduler_info(n_workers=-1)["workers"]
 facts = {"first": first, "address": address, "stranger": stranger(address), "workers": sorted(workers),
@@ -78,8 +78,8 @@ class Observed:
 def observe(cluster: Cluster, marks: Path) -> Observed:
     """Run the job and watch it; ``marks`` is what nodes have at /shared/dask-tmp."""
     job = cluster.submit(JOB, min_workers=1, max_workers=2, worker_threads=1, idle_hold=8)
-    job.wait_for_output("RESULT ")
     application = job.wait_for(lambda: with_containers(job, 3), "an application of three containers")
+    job.wait_for_output("RESULT ")
     (line,) = [line.partition("RESULT ")[2] for line in job.output.splitlines() if "RESULT " in line]
     allocated = job.wait_for(lambda: with_containers(job, 2), "a worker's container given back")["allocatedMB"]
     (marks / "seen").touch()
@@ -90,7 +90,7 @@ def observe(cluster: Cluster, marks: Path) -> Observed:
         application_with_two_workers=application,
         allocated_with_one_worker=allocated,
         after=int(re.search(r"AFTER (\d+)", output).group(1)),
-        times_computed=[numbers.count(number) for number in range(24)],
+        times_computed=[numbers.count(number) for number in range(40)],
     )
 
 

@@ -67,7 +67,7 @@ class OneNode:
         self.process = first_process(self.name)
         self.wait_for_systemd()
 
-    def wait_for_systemd(self, seconds: float = 60) -> None:
+    def wait_for_systemd(self, seconds: float = 180) -> None:
         """Return when the node has booted."""
         deadline = time.monotonic() + seconds
         while self.run("systemctl", "is-system-running").stdout.strip() not in ("running", "degraded"):

@@ -118,8 +118,8 @@ def test_d6_the_first_line_of_a_script_computes(observed: Observed) -> None:
 def test_d6_a_worker_that_is_given_back_hands_its_data_over(observed: Observed) -> None:
     """Upstream's workers are killed with what they hold."""
     assert observed.facts["holders"] == 2
-    assert observed.after == sum(range(24))
-    assert observed.times_computed == [1] * 24
+    assert observed.after == sum(range(40))
+    assert observed.times_computed == [1] * 40
 
 
 def test_d7_yarn_sees_every_worker(observed: Observed) -> None:

@@ -141,7 +141,7 @@ class Releaser:
     client: GoogleClient
     airflow: SmallAirflow
     by: str = "ada@example.com"
-    deadline: float = 3.0
+    deadline: float = 60.0
     said: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:

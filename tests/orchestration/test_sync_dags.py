@@ -5,6 +5,7 @@ One environment for all tests of the file, because creating one takes seconds; e
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -292,7 +293,8 @@ def test_killed_in_the_middle_the_next_run_completes(deployment: Deployment) -> 
         wait_for(lambda: deployment.live()["release"] != before, "the new archive", 120)
     finally:
         for process in _family(running.pid):
-            os.kill(process, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
         running.wait(timeout=30)
     release = deployment.live()
     assert (release["verified"], release["previous"]) == ("false", before)

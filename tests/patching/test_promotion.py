@@ -209,7 +209,7 @@ def _kill_when_the_pins_are_written(environments: Environments, **extra: object)
     )
     process = environments.start("dev", **extra)
     try:
-        wait_for(lambda: environments.pin_file("dev").read_text() != text, "the pins to be written", 300)
+        wait_for(lambda: environments.pin_file("dev").read_text() != text, "the pins to be written", 900)
     finally:
         kill(process)
         environments.cloud.cli("fault", "clear")

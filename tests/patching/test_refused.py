@@ -138,7 +138,7 @@ def test_no_quota(environments: Environments) -> None:
 def test_a_run_that_is_killed_in_its_canary_leaves_what_the_next_one_takes_away(environments: Environments) -> None:
     environments.cloud.cli("image", "add", BAD)
     process = environments.start("dev")
-    wait_for(lambda: "RUNNING" in environments.clusters().values(), "the canary's cluster", 180)
+    wait_for(lambda: "RUNNING" in environments.clusters().values(), "the canary's cluster", 600)
     kill(process)
     (left,) = environments.clusters()
     # Its image is gone by now, so the next run has nothing to try, and still takes away what is left.
@@ -151,7 +151,7 @@ def test_a_run_that_is_killed_in_its_canary_leaves_what_the_next_one_takes_away(
 def test_two_runs_at_once(environments: Environments) -> None:
     environments.cloud.cli("image", "add", BAD)
     process = environments.start("dev")
-    wait_for(lambda: environments.locks() != [], "the first run's lock", 120)
+    wait_for(lambda: environments.locks() != [], "the first run's lock", 600)
     found = environments.patch("dev", expect=BLOCKED)
     assert "is at work" in found["reasons"][0]
     kill(process)

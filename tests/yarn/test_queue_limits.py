@@ -89,7 +89,7 @@ def test_of_three_applications_of_one_user_one_runs_and_two_wait(five_nodes: Yar
     names = ["ada-1", "ada-2", "ada-3"]
     with five_nodes.load() as load:
         for name, queue in zip(names, ("root.normal", "root.normal", "root.low"), strict=True):
-            load.submit(name, "ada", queue, **workers(1, 4.0))
+            load.submit(name, "ada", queue, **workers(1, 12.0))
         load.submit("grace-1", "grace", "root.normal", **workers(1, FOREVER))
         for name in names:
             load.wait_for(name, "accepted")

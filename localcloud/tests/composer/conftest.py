@@ -129,7 +129,7 @@ class RealEnvironment:
         assert answer.ok, answer.text
         return answer.json()
 
-    def wait(self, operation: dict[str, Any], seconds: float = 60) -> dict[str, Any]:
+    def wait(self, operation: dict[str, Any], seconds: float = 180) -> dict[str, Any]:
         """Wait for an operation; it must end well."""
         ended = self.server.operation(f"{API}/{operation['name']}", self.session, seconds)
         assert "error" not in ended, ended
@@ -150,14 +150,14 @@ class RealEnvironment:
         """Its AIRFLOW_HOME."""
         return self.server.home / "composer" / "environments" / f"europe-west1_{self.id}"
 
-    def run(self, *words: str, seconds: float = 30) -> tuple[int, str]:
+    def run(self, *words: str, seconds: float = 120) -> tuple[int, str]:
         """Run a command of Airflow's command line; return its exit code and output."""
         command, *rest = words
         body = {"command": command, "subcommand": rest[0] if rest else "", "parameters": rest[1:]}
         started = self.call("POST", f"{self.name}:executeAirflowCommand", body)
         return self.poll(started, seconds)
 
-    def poll(self, started: dict[str, Any], seconds: float = 30) -> tuple[int, str]:
+    def poll(self, started: dict[str, Any], seconds: float = 120) -> tuple[int, str]:
         """Read a command's output to its end."""
         lines: list[str] = []
         deadline = time.monotonic() + seconds

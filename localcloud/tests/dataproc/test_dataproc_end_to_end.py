@@ -21,6 +21,14 @@ print("driver began", flush=True)
 time.sleep(float(sys.argv[1]))
 print("driver ended", flush=True)
 """
+# Ends when the file is there that it is told of.
+SURVIVOR = """
+import pathlib, sys, time
+print("driver began", flush=True)
+while not pathlib.Path(sys.argv[1]).exists():
+    time.sleep(0.1)
+print("driver ended", flush=True)
+"""
 WITH_GCSFS = """
 import gcsfs
 files = gcsfs.GCSFileSystem()
@@ -66,7 +74,7 @@ def post(session: requests.Session, path: str, body: Any) -> dict[str, Any]:
     return answer.json()
 
 
-def ended_job(session: requests.Session, job_id: str, seconds: float = 30) -> dict[str, Any]:
+def ended_job(session: requests.Session, job_id: str, seconds: float = 120) -> dict[str, Any]:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         job = session.get(f"{API}/{PARENT}/jobs/{job_id}").json()
@@ -101,7 +109,10 @@ def test_everything_under_way_goes_on_after_kill_9(own_server: Any) -> None:
     session = own_server.session()
     uri = upload(session, "driver.py", DRIVER)
     cluster(session, own_server, "standing")
-    job = {"job": {"placement": {"clusterName": "standing"}, "reference": {"jobId": "survivor"}, **pyspark(uri, "3")}}
+    gate = own_server.home / "gate"
+    survivor_uri = upload(session, "survivor.py", SURVIVOR)
+    placement = {"clusterName": "standing"}
+    job = {"job": {"placement": placement, "reference": {"jobId": "survivor"}, **pyspark(survivor_uri, str(gate))}}
     post(session, f"{PARENT}/jobs:submit", job)
     template = {
         "id": "inline",
@@ -112,23 +123,26 @@ def test_everything_under_way_goes_on_after_kill_9(own_server: Any) -> None:
         ],
     }
     workflow = post(session, f"{PARENT}/workflowTemplates:instantiateInline", template)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while "RUNNING" not in str(session.get(f"{API}/{workflow['name']}").json()["metadata"]["graph"]):
         assert time.monotonic() < deadline, "the first job of the workflow did not start"
         time.sleep(0.1)
     creation = post(session, f"{PARENT}/clusters", {"clusterName": "half-made", "config": {}})
-    driver = str(own_server.settings.jobs_directory / "survivor" / "work" / "driver.py")
-    drivers = [process for process in psutil.process_iter() if driver in _command(process)]
+    driver = str(own_server.settings.jobs_directory / "survivor" / "work" / "survivor.py")
+    while not (drivers := [process for process in psutil.process_iter() if driver in _command(process)]):
+        assert time.monotonic() < deadline, "the driver of the job did not start"
+        time.sleep(0.1)
     own_server.kill()
     assert [process.is_running() for process in drivers] == [True]
     own_server.up()
     session = own_server.session()
     made = own_server.operation(f"{API}/{creation['name']}", session)
     assert made["response"]["clusterName"] == "half-made"
+    gate.touch()
     survivor = ended_job(session, "survivor")
     assert survivor["status"]["state"] == "DONE", survivor
     assert driver_output(session, survivor) == "driver began\ndriver ended\n"
-    done = own_server.operation(f"{API}/{workflow['name']}", session, seconds=30)
+    done = own_server.operation(f"{API}/{workflow['name']}", session, seconds=120)
     assert "response" in done, done
     assert {node["state"] for node in done["metadata"]["graph"]["nodes"]} == {"COMPLETED"}
     names = [found["clusterName"] for found in session.get(f"{API}/{PARENT}/clusters").json()["clusters"]]

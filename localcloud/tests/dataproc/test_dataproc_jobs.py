@@ -207,14 +207,16 @@ def test_a_driver_outlives_a_killed_server(world: Any) -> None:
 
 def test_a_server_killed_before_it_recorded_the_start_does_not_start_twice(world: Any) -> None:
     world.cluster()
-    counter = world.settings.home / "starts"
-    job_id = world.submit(world.script(f"open({str(counter)!r}, 'a').write('x')\nimport time; time.sleep(0.5)"))
+    counter, end = world.settings.home / "starts", world.settings.home / "end"
+    waits = f"import pathlib, time\nwhile not pathlib.Path({str(end)!r}).exists(): time.sleep(0.02)"
+    job_id = world.submit(world.script(f"open({str(counter)!r}, 'a').write('x')\n{waits}"))
     world.until(counter.exists)
     record = world.service._job_runs._records.get(Location("test-project", "europe-west4"), job_id)
     record.body["status"] = record.body["statusHistory"].pop()
     assert record.body["status"]["state"] == "SETUP_DONE"
     world.service._job_runs._records.save(record)
     world.restart()
+    end.touch()
     world.job_in(job_id, "DONE")
     assert counter.read_text() == "x"
 
@@ -223,7 +225,7 @@ def test_a_driver_whose_supervisor_was_killed_is_an_error_and_leaves_nothing(wor
     world.cluster()
     job_id = world.submit(world.script("print('started', flush=True)\nimport time; time.sleep(300)"))
     started(world, job_id)
-    supervisor = next(process for process in processes(world) if "supervisor" in " ".join(process.cmdline()))
+    supervisor = next(process for process in processes(world) if "localcloud.dataproc.supervisor" in process.cmdline())
     supervisor.send_signal(signal.SIGKILL)
     assert "lost" in world.job_in(job_id, "ERROR")["status"]["details"]
     nothing_runs(world)

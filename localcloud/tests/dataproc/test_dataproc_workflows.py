@@ -220,6 +220,7 @@ def test_a_workflow_goes_on_after_the_server_was_killed(world: Any, pause: float
 
 
 def test_operations_are_listed_and_ended_ones_deleted(world: Any) -> None:
+    world.freeze()
     world.cluster("one")
     running = world.call("DELETE", f"{REGION}/clusters/one")
     names = [found["name"] for found in world.call("GET", f"{REGION}/operations")["operations"]]

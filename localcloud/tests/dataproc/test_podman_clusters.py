@@ -84,6 +84,7 @@ def test_drivers_and_containers_run_on_nodes_under_their_accounts(cloud: Any, cl
         "spark.yarn.am.memory": "512m",
         "spark.dynamicAllocation.enabled": "false",
         "spark.scheduler.minRegisteredResourcesRatio": "1.0",
+        "spark.scheduler.maxRegisteredResourcesWaitingTime": "300s",
     }
     job = cloud.ended(cloud.submit(cluster, cloud.put("where.py", JOB), properties=properties))
     output = cloud.output(job)

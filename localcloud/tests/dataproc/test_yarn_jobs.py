@@ -106,7 +106,7 @@ def test_status_lists_running_jobs_with_their_applications(yarn: Any, cluster: s
     job = yarn.submit(cluster, yarn.put("idle.py", IDLE))
     tags = f"dataproc_job_{job['reference']['jobId']},dataproc_uuid_{job['jobUuid']}"
     yarn.occupy(cluster, 512, tags)
-    yarn.until(lambda: yarn.job(job).get("yarnApplications"))
+    yarn.until(lambda: [item["state"] for item in yarn.job(job).get("yarnApplications", [])] == ["ACCEPTED"])
     status = yarn.server.command("status").stdout
     assert f"job {job['reference']['jobId']} on {cluster}: RUNNING" in status
     assert "  sleep: ACCEPTED" in status

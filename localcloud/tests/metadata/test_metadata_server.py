@@ -89,10 +89,11 @@ def test_paths_of_other_versions_are_not_found(served: MetadataServer) -> None:
 
 def test_waiting_for_preemption(served: MetadataServer) -> None:
     path = "/computeMetadata/v1/instance/preempted?wait_for_change=true"
+    etag = get(served, "/computeMetadata/v1/instance/preempted")[2]["ETag"]
     answers: list[str] = []
 
     def wait() -> None:
-        answers.append(get(served, path)[1])
+        answers.append(get(served, f"{path}&last_etag={etag}")[1])
 
     waiting = threading.Thread(target=wait)
     waiting.start()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from localcloud.errors import ApiError
@@ -98,6 +98,7 @@ def _related(line_end: bytes, media: bytes) -> bytes:
 @example(media=b"ends with a carriage return\r", line_end=b"\n")
 @example(media=b"ends with a carriage return\r", line_end=b"\r\n")
 @example(media=b"ends with a line\r\n", line_end=b"\n")
+@settings(deadline=None)
 @given(media=st.binary(max_size=300), line_end=st.sampled_from([b"\n", b"\r\n"]))
 def test_media_survives_a_multipart_body_unchanged(media, line_end):
     # A sender chooses a boundary that is not in its content.
@@ -190,6 +191,7 @@ def test_an_unbalanced_glob_is_refused():
         compile_glob("{a,b")
 
 
+@settings(deadline=None)
 @given(prefix=st.text(min_size=1), rest=st.text())
 def test_the_end_of_a_prefix_sorts_behind_everything_with_the_prefix(prefix, rest):
     end = end_of_prefix(prefix)

@@ -184,7 +184,7 @@ class Job:
         """Cancel it through the API."""
         self.cluster.google.call("POST", f"{DATAPROC}/jobs/{self.identity}:cancel", json={})
 
-    def wait_for(self, condition: Callable[[], Any], what: str, seconds: float = 120) -> Any:
+    def wait_for(self, condition: Callable[[], Any], what: str, seconds: float = 300) -> Any:
         """Wait for a condition; a job that ends before it is met is an error that shows its output."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
@@ -195,30 +195,30 @@ class Job:
             time.sleep(0.3)
         pytest.fail(f"{what}: not within {seconds:g} s\n{self.describe()}")
 
-    def wait_for_output(self, text: str, seconds: float = 120) -> None:
+    def wait_for_output(self, text: str, seconds: float = 300) -> None:
         """Wait until the driver has said this."""
         self.wait_for(lambda: text in self.output, f"{text!r} in the output", seconds)
 
-    def finished(self, seconds: float = 240) -> str:
+    def finished(self, seconds: float = 300) -> str:
         """Wait for the end; the state it ended in."""
         try:
             return wait_for(lambda: self.state if self.state in TERMINAL else "", "the end of the job", seconds)
         except AssertionError:
             pytest.fail(f"the job did not end within {seconds:g} s\n{self.describe()}")
 
-    def succeeds(self, seconds: float = 240) -> str:
+    def succeeds(self, seconds: float = 300) -> str:
         """Wait for success; the driver's output."""
         if self.finished(seconds) != "DONE":
             pytest.fail(self.describe())
         return self.output
 
-    def fails(self, exit_code: int, seconds: float = 240) -> str:
+    def fails(self, exit_code: int, seconds: float = 300) -> str:
         """Wait for a failure with this exit code in the run record; the driver's output."""
         if self.finished(seconds) != "ERROR" or self.record().get("result", {}).get("exit_code") != exit_code:
             pytest.fail(f"expected exit code {exit_code}\n{self.record()}\n{self.describe()}")
         return self.output
 
-    def refused(self, seconds: float = 120) -> str:
+    def refused(self, seconds: float = 300) -> str:
         """Wait for a failure before anything was started: no application, no record; the driver's output."""
         if self.finished(seconds) != "ERROR" or self.application() or self.record():
             pytest.fail(f"expected a refusal\n{self.record()}\n{self.describe()}")
@@ -321,7 +321,7 @@ def create_cluster(cloud: LocalCloud, name: str, workers: int = 3) -> Cluster:
     }
     google.post("clusters", {"clusterName": name, "config": config, "labels": document["labels"]})
     cluster = Cluster(cloud, google, name)
-    wait_for(lambda: cluster.body["status"]["state"] != "CREATING", f"cluster {name}", 180)
+    wait_for(lambda: cluster.body["status"]["state"] != "CREATING", f"cluster {name}", 600)
     status = cluster.body["status"]
     assert status["state"] == "RUNNING", f"{status}\n{_output_named_in(google, status.get('detail', ''))}"
     return cluster

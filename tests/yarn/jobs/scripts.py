@@ -20,7 +20,7 @@ import sys, time
 from dask.distributed import Client
 
 with Client() as client:
-    client.wait_for_workers(int(sys.argv[1]), timeout=120)
+    client.wait_for_workers(int(sys.argv[1]), timeout=300)
     print("HOLDING", flush=True)
     time.sleep(float(sys.argv[2]))
 """
@@ -41,7 +41,7 @@ def part(number, marks):
     return pd.DataFrame({"key": generator.integers(0, 1000, ROWS), "value": generator.integers(0, 100, ROWS)})
 
 with Client() as client:
-    client.wait_for_workers(int(sys.argv[1]), timeout=120)
+    client.wait_for_workers(int(sys.argv[1]), timeout=300)
     frame = dd.from_map(part, range(PARTS), marks=sys.argv[3], meta={"key": "int64", "value": "int64"}).persist()
     wait(frame)
     print("IN MEMORY", flush=True)
@@ -82,7 +82,7 @@ import time
 from dask.distributed import Client
 
 client = Client()
-client.wait_for_workers(2, timeout=120)
+client.wait_for_workers(2, timeout=300)
 client.shutdown()
 print("SHUT DOWN", flush=True)
 time.sleep(45)

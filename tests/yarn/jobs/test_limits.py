@@ -90,7 +90,7 @@ import time
 from dask.distributed import Client
 
 with Client() as client:
-    client.gather(client.map(lambda number: time.sleep(1) or number, range(60), pure=False))
+    client.gather(client.map(lambda number: time.sleep(1) or number, range(300), pure=False))
     print("IDLE", flush=True)
     time.sleep(120)
 """

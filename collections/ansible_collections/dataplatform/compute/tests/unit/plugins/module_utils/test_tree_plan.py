@@ -26,7 +26,7 @@ from ansible_collections.dataplatform.compute.plugins.module_utils.tree_plan imp
     plan_tree,
     summary,
 )
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 
@@ -293,6 +293,7 @@ _NAMES = st.sampled_from(["a", "b", "a/b", "c/d", "c/e", "f"])
 _TREES = st.dictionaries(_NAMES, st.sampled_from(["1", "2", "33"]))
 
 
+@settings(deadline=None)
 @given(source=_TREES, bucket=_TREES, ours=_TREES, pending=_TREES, delete=st.booleans())
 def test_plan_reaches_the_source_and_then_rests(
     source: dict[str, str], bucket: dict[str, str], ours: dict[str, str], pending: dict[str, str], delete: bool
