@@ -22,32 +22,25 @@ SHOW = f"""
 """
 
 
-def canary(name: str, **jobs: int) -> dict[str, Any]:
-    """A canary with this many workers on a cluster of each template."""
-    return {"cluster": name, "jobs": {template: {"workers": {"first": count}} for template, count in jobs.items()}}
+def canary(name: str) -> dict[str, Any]:
+    """A canary with three workers on a cluster of the one template."""
+    return {"cluster": name, "jobs": {"etl": {"workers": {"first": 3}, "machine_type": "n2-standard-4"}}}
 
 
 @pytest.mark.parametrize(
     ("own", "upstream", "good"),
-    [
-        (canary("own", analytics=3, etl=3), canary("dev", analytics=3, etl=3), "own"),
-        (None, canary("dev", analytics=3, etl=3), "dev"),
-        (canary("own", etl=3), canary("dev", analytics=3, etl=3), "dev"),
-        (canary("own", analytics=3, etl=3, old=3), None, "nothing"),
-        (canary("own", analytics=5, etl=5), canary("dev", analytics=3), "nothing"),
-        ({"cluster": "own", "jobs": {"analytics": {}, "etl": {}}}, None, "nothing"),
-        (None, None, "nothing"),
-    ],
+    [(canary("own"), canary("dev"), "own"), (None, canary("dev"), "dev"), (None, None, "nothing")],
 )
-def test_the_last_good_canary_counts_if_it_had_the_same_clusters(
+def test_the_last_good_canary_is_the_own_one_or_that_of_the_environment_before(
     tmp_path: Path, own: dict[str, Any] | None, upstream: dict[str, Any] | None, good: str
 ) -> None:
     play, facts = tmp_path / "play.yml", tmp_path / "facts.json"
     play.write_text(SHOW)
+    config = {"workerConfig": {"machineTypeUri": "n2-standard-4", "numInstances": 2}}
     known = {
         "_patching_own_canary": own,
         "_patching_upstream_canary": upstream,
-        "_patching_clusters": [{"template": "analytics"}, {"template": "etl"}],
+        "cluster_templates_rendered": {"etl": {"own": config}},
         # As -e gives it.
         "patching_canary_workers": "3",
     }

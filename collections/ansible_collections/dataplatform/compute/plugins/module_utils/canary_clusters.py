@@ -1,11 +1,11 @@
 # Copyright: (c) 2026, Data Platform Compute contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Which clusters a canary has to be tried on, out of all cluster templates. Pure."""
+"""Which clusters a canary has to be tried on, out of all cluster templates, and which earlier one ran on such. Pure."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 _NOT_OF_NODES = ("autoscalingConfig", "lifecycleConfig")
@@ -29,6 +29,25 @@ def canary_clusters(configs: Mapping[str, Mapping[str, Mapping[str, Any]]], work
         fixed["workerConfig"] = {**config.get("workerConfig", {}), "numInstances": workers}
         groups[kind] = {"template": name, "covers": [name], "config": fixed}
     return list(groups.values())
+
+
+def comparable_canary(
+    canaries: Iterable[Mapping[str, Any] | None], clusters: Iterable[Mapping[str, Any]]
+) -> Mapping[str, Any] | None:
+    """Return the first of these canaries, as records have them, that ran on just such clusters; None where none did.
+
+    ``clusters`` is what :func:`canary_clusters` returned: the same templates, as many workers, the same machines.
+    """
+    wanted = {}
+    for cluster in clusters:
+        worker = cluster["config"]["workerConfig"]
+        wanted[cluster["template"]] = worker["numInstances"], worker.get("machineTypeUri")
+    return next((canary for canary in canaries if canary and _clusters_of(canary) == wanted), None)
+
+
+def _clusters_of(canary: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    jobs = canary["jobs"].items()
+    return {template: ((job.get("workers") or {}).get("first"), job.get("machine_type")) for template, job in jobs}
 
 
 def _of_nodes(config: Mapping[str, Any]) -> dict[str, Any]:

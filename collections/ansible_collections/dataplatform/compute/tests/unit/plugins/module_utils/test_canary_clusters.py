@@ -5,7 +5,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.dataplatform.compute.plugins.module_utils.canary_clusters import canary_clusters
+import pytest
+from ansible_collections.dataplatform.compute.plugins.module_utils.canary_clusters import (
+    canary_clusters,
+    comparable_canary,
+)
 
 
 def config(policy: str = "own-standard", **changes: Any) -> dict[str, Any]:
@@ -43,3 +47,31 @@ def test_a_canary_has_a_fixed_size_and_keeps_everything_else() -> None:
         "softwareConfig": given["softwareConfig"],
     }
     assert given["workerConfig"]["numInstances"] == 2
+
+
+def canary(name: str, machine_type: str = "n2-standard-4", **jobs: int) -> dict[str, Any]:
+    """A canary with this many workers on a cluster of each template."""
+    of = {template: {"workers": {"first": count}, "machine_type": machine_type} for template, count in jobs.items()}
+    return {"cluster": name, "jobs": of}
+
+
+@pytest.mark.parametrize(
+    ("own", "upstream", "good"),
+    [
+        (canary("own", analytics=3, etl=3), canary("dev", analytics=3, etl=3), "own"),
+        (None, canary("dev", analytics=3, etl=3), "dev"),
+        (canary("own", etl=3), canary("dev", analytics=3, etl=3), "dev"),
+        (canary("own", analytics=3, etl=3, old=3), None, None),
+        (canary("own", analytics=5, etl=5), canary("dev", analytics=3), None),
+        (canary("own", "n2-standard-8", analytics=3, etl=3), None, None),
+        ({"cluster": "own", "jobs": {"analytics": {}, "etl": {}}}, None, None),
+        (None, None, None),
+    ],
+)
+def test_a_canary_is_held_against_one_on_such_clusters(
+    own: dict[str, Any] | None, upstream: dict[str, Any] | None, good: str | None
+) -> None:
+    large = config(softwareConfig={"imageVersion": "2.2.5-debian12"})
+    clusters = canary_clusters({"analytics": {"own": config()}, "etl": {"own": large}}, workers=3)
+    found = comparable_canary([own, upstream], clusters)
+    assert (found and found["cluster"]) == good
