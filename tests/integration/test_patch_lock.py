@@ -284,6 +284,15 @@ def test_what_is_named_or_new_stays(client: GoogleClient, how: str) -> None:
     assert prune()["changed"] is (how != "a release of DAGs")
 
 
+def test_what_was_withdrawn_goes(client: GoogleClient) -> None:
+    put(client, f"{BUNDLE}/node-bundle.tar", bundle(IMAGE))
+    put(client, f"{IMAGE}/environment.sqfs")
+    left = {**PINS, "node_bundle": BUNDLE}
+    record = {"previous": [], "withdrawn": [{"id": "0123456789ab", "pins": left, "at": "", "reason": "slow"}]}
+    assert len(prune(record=record)["pruned"]) == 2
+    assert not names(client)
+
+
 def test_a_cluster_keeps_what_it_boots_from(client: GoogleClient) -> None:
     put(client, f"{BUNDLE}/node-bundle.tar", bundle(IMAGE))
     put(client, f"{IMAGE}/environment.sqfs")

@@ -102,7 +102,9 @@ def run(params: dict[str, Any], client: GoogleClient, reporter: Reporter) -> dic
     before = datetime.now(UTC) - timedelta(days=params["older_than_days"])
     objects = list(bucket.list())
     found = prunable(objects, before)
-    named = hashes_in(json.dumps([params["pins"], params["record"], params["keep"]]).encode())
+    # Nobody goes back to what was withdrawn.
+    record = {key: value for key, value in (params["record"] or {}).items() if key != "withdrawn"}
+    named = hashes_in(json.dumps([params["pins"], record, params["keep"]]).encode())
     # Most runs find nothing old: then nobody else has to be asked.
     if set(found) - named:
         named |= _named_elsewhere(client, bucket, objects)
