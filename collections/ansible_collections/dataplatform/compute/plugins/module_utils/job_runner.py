@@ -11,9 +11,9 @@ from typing import Any
 from ansible_collections.dataplatform.compute.plugins.module_utils.dataproc_api import DataprocApi
 from ansible_collections.dataplatform.compute.plugins.module_utils.driver_output import ObjectReader
 from ansible_collections.dataplatform.compute.plugins.module_utils.errors import (
+    ComputeError,
     ConflictError,
     GoogleApiError,
-    NotFoundError,
     TransportError,
     ValidationError,
 )
@@ -118,14 +118,31 @@ class JobRunner:
             return self._predicted(job or {}, live, identity)
         if self._interruption.requested:
             raise RunInterruptedError("interrupted before the job was submitted; nothing runs", {"changed": False})
-        if live is None:
-            live = self._submit_to_follow(job or {}, identity) if wait else self._submit(job or {}, identity)
-            self._progress.note(f"job {identity.job_id} submitted to cluster {_cluster(live)}")
-        else:
-            self._progress.note(f"job {identity.job_id} was submitted before; following it")
         if not wait:
-            return self._result(None, identity, changed=changed, job=live)
-        return self._follow(live, identity, changed=changed)
+            return self._result(None, identity, changed=changed, job=self._begin(job or {}, live, identity))
+        begun = live
+        try:
+            begun = self._begin(job or {}, live, identity)
+            return self._follow(begun, identity, changed=changed)
+        except Exception:
+            raise
+        except BaseException:
+            # The task's own `timeout:` keyword arrives as an exception that is no Exception, anywhere in this block.
+            # What goes wrong now is not what the task failed of.
+            with contextlib.suppress(ComputeError):
+                if begun is None:
+                    # It may be there by now, or in a moment; the same request submits no second one.
+                    self._submit(job or {}, identity)
+                self._api.cancel_job(identity.job_id)
+            raise
+
+    def _begin(self, job: Mapping[str, Any], live: dict[str, Any] | None, identity: JobIdentity) -> dict[str, Any]:
+        if live is not None:
+            self._progress.note(f"job {identity.job_id} was submitted before; following it")
+            return live
+        submitted = self._submit(job, identity)
+        self._progress.note(f"job {identity.job_id} submitted to cluster {_cluster(submitted)}")
+        return submitted
 
     def _predicted(
         self, job: Mapping[str, Any], live: Mapping[str, Any] | None, identity: JobIdentity
@@ -136,17 +153,6 @@ class JobRunner:
             return self._result(None, identity, changed=True, job=self._prepared(job, identity))
         # The random ids of this run would not be those of the next one, so none are promised.
         return {**self._result(None, identity, changed=True, job=job), "request_id": ""}
-
-    def _submit_to_follow(self, job: Mapping[str, Any], identity: JobIdentity) -> dict[str, Any]:
-        try:
-            return self._submit(job, identity)
-        except Exception:
-            raise
-        except BaseException:
-            # The task's own `timeout:` keyword: the job may be there all the same.
-            with contextlib.suppress(NotFoundError):
-                self._api.cancel_job(identity.job_id)
-            raise
 
     def _submit(self, job: Mapping[str, Any], identity: JobIdentity) -> dict[str, Any]:
         body = self._prepared(job, identity)
@@ -186,12 +192,6 @@ class JobRunner:
                 f"job {identity.job_id} could not be followed to its end; it goes on without us: {error}",
                 self._result(output, identity, changed=changed, job=job),
             ) from error
-        except Exception:
-            raise
-        except BaseException:
-            # The task's own `timeout:` keyword arrives as an exception that is no Exception, anywhere in this block.
-            self._api.cancel_job(identity.job_id)
-            raise
         output.drain(job, self._interruption, just_ended=not ended_before)
         if job_state(job) != "DONE":
             raise RunFailedError(

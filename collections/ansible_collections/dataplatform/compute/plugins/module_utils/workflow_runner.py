@@ -4,15 +4,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ansible_collections.dataplatform.compute.plugins.module_utils.dataproc_api import DataprocApi
 from ansible_collections.dataplatform.compute.plugins.module_utils.driver_output import ObjectReader
 from ansible_collections.dataplatform.compute.plugins.module_utils.errors import (
+    ComputeError,
     GoogleApiError,
     NotFoundError,
     TransportError,
@@ -76,7 +78,8 @@ class WorkflowRunner:
                 return self._cancelled(operation, check_mode=check_mode)
             if check_mode or state == "started":
                 return self._result(operation, changed=False)
-            return self._follow(operation, changed=False)
+            with self._cancel_if_cut_off(lambda: operation):
+                return self._follow(operation, changed=False)
         return self._started(params, wait=state == "finished", check_mode=check_mode)
 
     def find(self, name: str) -> dict[str, Any]:
@@ -112,22 +115,29 @@ class WorkflowRunner:
         texts = {name: str(value) for name, value in parameters.items()}
         before = datetime.now(UTC)
         start = functools.partial(self._api.instantiate, template, texts, request_id)
-        operation = self._start_to_follow(start) if wait else start()
-        joined = _started_before(operation, before)
-        how = "was started before with this request_id; following it" if joined else "started"
-        self._progress.note(f"workflow {template} {how} as run {operation_id(operation)}")
-        if wait:
-            return {**self._follow(operation, changed=not joined), "request_id": request_id}
-        return {**self._result(operation, changed=not joined), "request_id": request_id}
+        operation: dict[str, Any] = {}
+        # It may be there by now, or in a moment; the same request id starts no second one.
+        with self._cancel_if_cut_off(lambda: operation or start()) if wait else contextlib.nullcontext():
+            operation = start()
+            joined = _started_before(operation, before)
+            how = "was started before with this request_id; following it" if joined else "started"
+            self._progress.note(f"workflow {template} {how} as run {operation_id(operation)}")
+            result = (self._follow if wait else self._result)(operation, changed=not joined)
+            return {**result, "request_id": request_id}
 
-    def _start_to_follow(self, start: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    @contextlib.contextmanager
+    def _cancel_if_cut_off(self, find: Callable[[], Mapping[str, Any]]) -> Iterator[None]:
+        """Cancel the run that ``find`` returns where the task's own ``timeout:`` keyword ends the block.
+
+        It arrives as an exception that is no Exception, anywhere. What goes wrong then is not what the task failed of.
+        """
         try:
-            return start()
+            yield
         except Exception:
             raise
         except BaseException:
-            # The task's own `timeout:` keyword: the run may be there, and the same request id starts no other.
-            self._api.cancel_operation(start()["name"])
+            with contextlib.suppress(ComputeError):
+                self._api.cancel_operation(find()["name"])
             raise
 
     def _find_template(self, template: str) -> dict[str, Any]:
@@ -160,12 +170,6 @@ class WorkflowRunner:
                 f"run {operation_id(operation)} could not be followed to its end; it goes on without us: {error}",
                 self._result(operation, changed=changed),
             ) from error
-        except Exception:
-            raise
-        except BaseException:
-            # The task's own `timeout:` keyword arrives as an exception that is no Exception, anywhere in this block.
-            self._api.cancel_operation(operation["name"])
-            raise
         self._steps.finish(operation)
         result = self._result(operation, changed=changed)
         if result["outcome"] != "succeeded":

@@ -45,7 +45,6 @@ class Api:
         self.interruption = Interruption()
         self.operation = operation or {}
         self.cancelled: list[str] = []
-        self.started: list[str] = []
 
     def find_job(self, _job_id: str) -> None:
         """There is none yet."""
@@ -63,9 +62,8 @@ class Api:
         """The template."""
         return {"id": template}
 
-    def instantiate(self, _template: str, _parameters: dict[str, str], request_id: str) -> dict[str, Any]:
+    def instantiate(self, _template: str, _parameters: dict[str, str], _request_id: str) -> dict[str, Any]:
         """Answer the run there is."""
-        self.started.append(request_id)
         return self.operation
 
     def operation_name(self, name: str) -> str:
@@ -142,36 +140,82 @@ class TimeIsUp(BaseException):
 
 
 class LateApi(Api):
-    """Takes what it is given, and time is up before the answer is there."""
+    """Takes what it is given, and time is up before the answer is there; with ``away`` nothing is reached any more."""
+
+    def __init__(self, operation: dict[str, Any] | None = None, *, away: bool = False) -> None:
+        super().__init__(operation)
+        self.away = away
+        self.started: list[str] = []
+
+    def _late(self, request_id: str) -> None:
+        self.started.append(request_id)
+        if len(self.started) == 1:
+            raise TimeIsUp
+        if self.away:
+            raise TransportError("no route")
 
     def submit_job(self, job: dict[str, Any], request_id: str) -> dict[str, Any]:
-        """Take the job, and answer too late."""
-        super().submit_job(job, request_id)
-        raise TimeIsUp
+        """Take the job, and answer too late; asked again, answer it."""
+        answer = super().submit_job(job, request_id)
+        self._late(request_id)
+        return answer
 
     def instantiate(self, template: str, parameters: dict[str, str], request_id: str) -> dict[str, Any]:
         """Start the run, and answer too late; asked again, answer it."""
-        answer = super().instantiate(template, parameters, request_id)
-        if len(self.started) == 1:
-            raise TimeIsUp
-        return answer
+        self._late(request_id)
+        return self.operation
 
 
-@pytest.mark.parametrize("state", ["finished", "submitted"])
-def test_a_job_whose_submission_is_cut_off_by_the_tasks_time_is_cancelled_if_it_was_to_be_followed(state: str) -> None:
-    api, silent = LateApi(), Silent()
-    job = {"placement": {"clusterName": "c"}, "pysparkJob": {"mainPythonFileUri": "gs://b/x.py"}}
-    runner = JobRunner(api, silent, silent, api.interruption, LIMITS)
+class Slow(Silent):
+    """Time is up while somebody reads."""
+
+    def note(self, _text: str) -> None:
+        """Take too long."""
+        raise TimeIsUp
+
+
+JOB = {"placement": {"clusterName": "c"}, "pysparkJob": {"mainPythonFileUri": "gs://b/x.py"}}
+
+
+def end_a_job(api: Api, progress: Silent, state: str = "finished") -> list[str]:
+    """What is cancelled when time is up for the task that runs a job."""
+    runner = JobRunner(api, progress, progress, api.interruption, LIMITS)
     with pytest.raises(TimeIsUp):
-        runner.run({"job": job, "job_id": "j1", "state": state})
-    assert api.cancelled == (["j1"] if state == "finished" else [])
+        runner.run({"job": JOB, "job_id": "j1", "state": state})
+    return api.cancelled
 
 
-@pytest.mark.parametrize("state", ["finished", "started"])
-def test_a_run_whose_start_is_cut_off_by_the_tasks_time_is_cancelled_if_it_was_to_be_followed(state: str) -> None:
-    api, silent = LateApi(operation("PENDING", timedelta(0))), Silent()
-    runner = WorkflowRunner(api, silent, silent, api.interruption, LIMITS)
+def end_a_workflow(api: Api, progress: Silent, state: str = "finished") -> list[str]:
+    """What is cancelled when time is up for the task that runs a workflow."""
+    runner = WorkflowRunner(api, progress, progress, api.interruption, LIMITS)
     with pytest.raises(TimeIsUp):
         runner.run({"template": "t", "state": state})
-    assert api.cancelled == (["projects/p/regions/r/operations/o1"] if state == "finished" else [])
+    return [name.rpartition("/")[2] for name in api.cancelled]
+
+
+@pytest.mark.parametrize(("state", "cancelled"), [("finished", ["j1"]), ("submitted", [])])
+def test_a_job_whose_submission_is_cut_off_by_the_tasks_time_is_cancelled_if_it_was_to_be_followed(
+    state: str, cancelled: list[str]
+) -> None:
+    api = LateApi()
+    assert end_a_job(api, Silent(), state) == cancelled
     assert len(set(api.started)) == 1, "asked again by the same request id"
+
+
+@pytest.mark.parametrize(("state", "cancelled"), [("finished", ["o1"]), ("started", [])])
+def test_a_run_whose_start_is_cut_off_by_the_tasks_time_is_cancelled_if_it_was_to_be_followed(
+    state: str, cancelled: list[str]
+) -> None:
+    api = LateApi(operation("PENDING", timedelta(0)))
+    assert end_a_workflow(api, Silent(), state) == cancelled
+    assert len(set(api.started)) == 1, "asked again by the same request id"
+
+
+def test_what_is_cut_off_between_its_start_and_the_first_look_is_cancelled() -> None:
+    assert end_a_job(Api(), Slow()) == ["j1"]
+    assert end_a_workflow(Api(operation("PENDING", timedelta(0))), Slow()) == ["o1"]
+
+
+def test_what_cannot_be_cancelled_is_not_what_the_task_fails_of() -> None:
+    assert end_a_job(LateApi(away=True), Silent()) == []
+    assert end_a_workflow(LateApi(operation("PENDING", timedelta(0)), away=True), Silent()) == []
