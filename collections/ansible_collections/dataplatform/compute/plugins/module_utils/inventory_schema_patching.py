@@ -68,7 +68,7 @@ _ORIGIN = {
     "rolled_back_from": or_null(_PINS_ID),
 }
 _PREVIOUS = mapping({"pins": _PINS, "record": or_null(mapping(_ORIGIN))})
-_WITHDRAWN = mapping({"id": _PINS_ID, "pins": _PINS, "at": _MOMENT, "reason": _SENTENCE})
+_WITHDRAWN = mapping({"id": _PINS_ID, "at": _MOMENT, "reason": _SENTENCE, "pins": _PINS, "instead": _PINS})
 _RECORD = mapping(
     {
         **{

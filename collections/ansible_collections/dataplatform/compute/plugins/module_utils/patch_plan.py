@@ -16,7 +16,6 @@ from typing import Any
 from ansible_collections.dataplatform.compute.plugins.module_utils.maintenance_window import next_opening
 from ansible_collections.dataplatform.compute.plugins.module_utils.patch_images import Image, newest_of_track
 from ansible_collections.dataplatform.compute.plugins.module_utils.pins import (
-    pins_id,
     record_matches,
     same_but_bundle,
     same_in_common,
@@ -218,17 +217,14 @@ def _left_upstream(facts: Facts) -> str:
     """Why pins that this environment has must go: the one before it has gone back from them."""
     if facts.upstream is None or not facts.upstream.record:
         return ""
-    left = facts.upstream.record.get("withdrawn") or []
-    ids = {entry["id"] for entry in left}
-    earlier = [entry["pins"] for entry in facts.upstream.record.get("previous") or []]
-    # What went back to a node bundle alone is good in all that comes here: a bundle is made anew from the files.
-    good = [pins for pins in (facts.upstream.pins, *earlier) if pins_id(pins) not in ids]
-    if any(same_in_common(facts.pins, pins) for pins in good):
+    if same_in_common(facts.pins, facts.upstream.pins):
         return ""
-    for entry in left:
-        if same_in_common(facts.pins, entry["pins"]):
+    for entry in facts.upstream.record.get("withdrawn") or []:
+        # What it went back to is good here, too: it left a node bundle, which is made anew from the files, or an action
+        # that this environment does not enable.
+        if same_in_common(facts.pins, entry["pins"]) and not same_in_common(facts.pins, entry["instead"]):
             return (
-                f"{facts.upstream.environment} went back from these very pins on {entry['at'][:10]}"
+                f"{facts.upstream.environment} went back from these pins on {entry['at'][:10]}"
                 f" ({entry['reason']}). Next step: go back here, too, with -e rollback=true"
             )
     return ""

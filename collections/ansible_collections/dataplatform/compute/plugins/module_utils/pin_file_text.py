@@ -29,7 +29,7 @@ _ORDER = {
             *("dataproc_image", "environment", "init_actions", "node_bundle"),
             *("lock_sha256", "squashfs_sha256", "archive_sha256"),
             *("id", "promoted_at", "commit", "at", "cluster", "jobs", "reason", "files", "canary"),
-            *("rolled_back_from", "pins", "record", "previous", "withdrawn"),
+            *("rolled_back_from", "pins", "instead", "record", "previous", "withdrawn"),
         )
     )
 }

@@ -151,20 +151,25 @@ def rollback(
         "previous": _unique(previous, without=back),
         "withdrawn": list((record or {}).get("withdrawn", [])),
     }
-    return PinsChange(dict(target["pins"]), withdraw(result, pins, at, reason), True, message)
+    record = withdraw(result, pins, at, reason, instead=target["pins"])
+    return PinsChange(dict(target["pins"]), record, True, message)
 
 
-def withdraw(record: Mapping[str, Any] | None, pins: Mapping[str, Any], at: str, reason: str) -> dict[str, Any]:
+def withdraw(
+    record: Mapping[str, Any] | None, pins: Mapping[str, Any], at: str, reason: str, *, instead: Mapping[str, Any]
+) -> dict[str, Any]:
     """The record with pins that are never promoted again; those that were withdrawn before stay as they are.
 
-    They are kept whole, for the environments that come after this one to know their own in them.
+    They are kept whole, with those that came ``instead``: environments that come after this one know by both whether
+    what they have is what was left.
     """
     empty = {**dict.fromkeys(_OF_A_CANARY), "files": {}, "rolled_back_from": None, "previous": [], "withdrawn": []}
     result = dict(record or empty)
     wanted = pins_id(pins)
     if withdrawal(result, wanted) is None:
         told = " ".join(_TEMPLATE.sub("{ ", reason).split())
-        entry = {"id": wanted, "pins": dict(pins), "at": at, "reason": told or "no reason given"}
+        kept = {"pins": dict(pins), "instead": dict(instead)}
+        entry = {"id": wanted, "at": at, "reason": told or "no reason given", **kept}
         result["withdrawn"] = [*result["withdrawn"], entry]
     return result
 

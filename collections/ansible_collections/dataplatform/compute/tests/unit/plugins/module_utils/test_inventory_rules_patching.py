@@ -39,7 +39,8 @@ def sound_record(pins: dict[str, Any]) -> dict[str, Any]:
         "rolled_back_from": None,
     }
     left = {**copy.deepcopy(pins), "node_bundle": None}
-    withdrawn = [{"id": pins_id(left), "pins": left, "at": MOMENT, "reason": "the canary failed"}]
+    kept = {"pins": left, "instead": copy.deepcopy(pins)}
+    withdrawn = [{"id": pins_id(left), "at": MOMENT, "reason": "the canary failed", **kept}]
     return {
         **origin,
         "previous": [{"pins": copy.deepcopy(pins), "record": copy.deepcopy(origin)}],

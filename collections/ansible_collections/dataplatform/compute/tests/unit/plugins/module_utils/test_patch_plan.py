@@ -179,9 +179,9 @@ def test_what_was_rolled_back_is_not_tried_again() -> None:
     assert found.notes[0].startswith("These candidates were rolled back here on 2026-11-28 (slow)")
 
 
-def left(pins: dict[str, Any]) -> dict[str, Any]:
+def left(pins: dict[str, Any], instead: dict[str, Any] = PINS) -> dict[str, Any]:
     """The entry of these pins among those that were rolled back."""
-    return withdraw(None, pins, "2026-11-28T12:00:00Z", "slow")["withdrawn"][0]
+    return withdraw(None, pins, "2026-11-28T12:00:00Z", "slow", instead=instead)["withdrawn"][0]
 
 
 def test_another_bundle_than_the_one_that_was_rolled_back_is_another_candidate() -> None:
@@ -205,16 +205,14 @@ def test_present_pins_are_renewed_also_while_what_was_rolled_back_is_the_newest(
     assert renewed.changes == ["nothing but the record: the present pins are tried again"]
 
 
-@pytest.mark.parametrize("since", ["rolled back", "patched again"])
+@pytest.mark.parametrize("since", ["rolled back", "patched again", "patched so often that nothing else tells of it"])
 def test_a_bundle_that_the_environment_before_went_back_from_is_no_reason_to_go_back(since: str) -> None:
     """Its other parts are those that it went back to, and a bundle is made anew here."""
     bad = {**PINS, "node_bundle": "5" * 64}
     newer = {**PINS, "dataproc_image": NEW}
-    kept = {"pins": PINS, "record": None}
-    dev = {
-        "rolled back": Upstream("dev", PINS, record(PINS, withdrawn=[left(bad)])),
-        "patched again": Upstream("dev", newer, record(newer, withdrawn=[left(bad)], previous=[kept])),
-    }[since]
+    kept = [{"pins": PINS, "record": None}] if since == "patched again" else []
+    now = PINS if since == "rolled back" else newer
+    dev = Upstream("dev", now, record(now, withdrawn=[left(bad)], previous=kept))
     assert plan(second(PINS, upstream=dev)).decision == (NOTHING if since == "rolled back" else CANDIDATE)
 
 
@@ -313,7 +311,7 @@ def test_an_image_that_was_withdrawn_after_its_canary_blocks() -> None:
 def test_pins_that_the_environment_before_went_back_from_have_to_go() -> None:
     bad = {**PINS, "dataproc_image": NEW}
     dev = Upstream("dev", PINS, record(PINS, withdrawn=[left(bad)]))
-    assert "dev went back from these very pins on 2026-11-28 (slow)" in only_reason(plan(second(bad, upstream=dev)))
+    assert "dev went back from these pins on 2026-11-28 (slow)" in only_reason(plan(second(bad, upstream=dev)))
 
 
 def test_they_have_to_go_also_where_other_actions_are_enabled() -> None:
@@ -321,12 +319,15 @@ def test_they_have_to_go_also_where_other_actions_are_enabled() -> None:
     kerberos = {"init_actions": {**PINS["init_actions"], "service-principal.sh": "4" * 64}}
     bad = {**PINS, "dataproc_image": NEW}
     dev = {**PINS, **kerberos}
-    upstream = Upstream("dev", dev, record(dev, withdrawn=[left({**bad, **kerberos})]))
-    assert "dev went back from these very pins" in only_reason(plan(second(bad, upstream=upstream)))
+    upstream = Upstream("dev", dev, record(dev, withdrawn=[left({**bad, **kerberos}, dev)]))
+    assert "dev went back from these pins" in only_reason(plan(second(bad, upstream=upstream)))
     # What was left for an action that is not enabled here is good here.
     other = {**dev, "init_actions": {**dev["init_actions"], "service-principal.sh": "5" * 64}}
-    upstream = Upstream("dev", dev, record(dev, withdrawn=[left(other)]))
-    assert plan(second(PINS, upstream=upstream)).decision == NOTHING
+    newer = {**dev, "dataproc_image": NEW}
+    files = {**FILES, "init-actions/service-principal.sh": "4" * 64}
+    upstream = Upstream("dev", newer, record(newer, files=files, withdrawn=[left(other, dev)]))
+    found = plan(second(PINS, upstream=upstream, checkout=replace(CHECKOUT, files=files)))
+    assert (found.decision, found.reasons) == (CANDIDATE, [])
 
 
 def test_the_window_blocks_until_it_opens_or_is_ignored() -> None:

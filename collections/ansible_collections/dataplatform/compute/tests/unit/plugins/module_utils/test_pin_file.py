@@ -86,7 +86,7 @@ def test_a_second_run_changes_nothing_and_leaves_comments_alone(file: Path) -> N
 
 
 def test_a_record_is_written_beside_the_pins_that_are_there(file: Path) -> None:
-    record = withdraw(None, PINS, MOMENT, "no quota")
+    record = withdraw(None, PINS, MOMENT, "no quota", instead=PINS)
     assert run(file, record=record)["changed"]
     assert run(file, state="read")["record"] == record
     assert not run(file, record=record)["changed"]

@@ -140,7 +140,7 @@ def test_no_result_of_a_job_is_run_by_ansible() -> None:
 
 def test_withdrawn_pins_are_never_promoted() -> None:
     state = promoted(1)
-    record = withdraw(state.record, pins_of(2), MOMENT, "gave other sums")
+    record = withdraw(state.record, pins_of(2), MOMENT, "gave other sums", instead=pins_of(1))
     with pytest.raises(ValidationError) as error:
         promote(state.pins, record, pins_of(2), told(2), 3)
     assert f"were withdrawn at {MOMENT}: gave other sums" in problem_of(error)
@@ -154,7 +154,7 @@ def test_a_rollback_returns_to_the_very_pins_and_their_record() -> None:
     assert [state.record[key] for key in ours] == [before.record[key] for key in ours]
     assert state.record["rolled_back_from"] == pins_id(pins_of(2))
     left = pins_of(2)
-    entry = {"id": pins_id(left), "pins": left, "at": LATER, "reason": "a wrong sum"}
+    entry = {"id": pins_id(left), "pins": left, "instead": pins_of(1), "at": LATER, "reason": "a wrong sum"}
     assert state.record["withdrawn"] == [entry]
     assert record_matches(state.pins, state.record)
     assert list(findings_of(state.pins, state.record)) == []
@@ -193,7 +193,7 @@ def test_an_id_goes_further_back_and_leaves_the_pins_between() -> None:
 
 def test_a_rollback_passes_over_withdrawn_pins() -> None:
     state = promoted(1, 2)
-    record = withdraw(state.record, pins_of(1), LATER, "the image was taken back")
+    record = withdraw(state.record, pins_of(1), LATER, "the image was taken back", instead=pins_of(0))
     assert rollback(state.pins, record, at=LATER).pins == pins_of(0)
     assert rollback(state.pins, record, pins_id(pins_of(1)), at=LATER).pins == pins_of(1), (
         "whoever names them wants them"
@@ -225,7 +225,7 @@ def test_an_unknown_id_is_refused_with_the_near_miss() -> None:
     assert problem_of(error).endswith(f"expected the id of previous pins; did you mean {known!r}?")
 
 
-@pytest.mark.parametrize("record", [None, withdraw(None, pins_of(9), MOMENT, "no quota")])
+@pytest.mark.parametrize("record", [None, withdraw(None, pins_of(9), MOMENT, "no quota", instead=pins_of(0))])
 def test_nothing_to_go_back_to_is_said(record: dict[str, Any] | None) -> None:
     with pytest.raises(ValidationError) as error:
         rollback(pins_of(0), record, at=LATER)
@@ -233,8 +233,8 @@ def test_nothing_to_go_back_to_is_said(record: dict[str, Any] | None) -> None:
 
 
 def test_a_candidate_is_withdrawn_once_and_for_the_first_reason() -> None:
-    record = withdraw(None, pins_of(9), MOMENT, "init action failed:\n  exit {{ 5 }}")
-    assert withdraw(record, pins_of(9), LATER, "again") == record
+    record = withdraw(None, pins_of(9), MOMENT, "init action failed:\n  exit {{ 5 }}", instead=pins_of(0))
+    assert withdraw(record, pins_of(9), LATER, "again", instead=pins_of(0)) == record
     (entry,) = record["withdrawn"]
     assert entry["reason"] == "init action failed: exit { { 5 }}"
     assert (entry["id"], entry["at"]) == (pins_id(pins_of(9)), MOMENT)
@@ -264,7 +264,9 @@ def test_between_environments_only_actions_of_both_count() -> None:
 @pytest.mark.parametrize("numbers", [(), (1,), (1, 2, 3)])
 def test_the_text_of_a_file_reads_back_as_it_was(numbers: tuple[int, ...]) -> None:
     state = promoted(*numbers)
-    record = withdraw(state.record or None, pins_of(9), MOMENT, 'said: "yes" # no') if numbers else None
+    record = (
+        withdraw(state.record or None, pins_of(9), MOMENT, 'said: "yes" # no', instead=pins_of(0)) if numbers else None
+    )
     text = pin_file_text(state.pins, record)
     assert yaml.safe_load(text) == {"platform_pins": state.pins, "platform_pin_record": record}
     turned = {key: state.pins[key] for key in reversed(state.pins)}
@@ -272,7 +274,7 @@ def test_the_text_of_a_file_reads_back_as_it_was(numbers: tuple[int, ...]) -> No
 
 
 def test_what_a_reader_could_take_for_a_number_is_in_quotes() -> None:
-    record = withdraw(None, pins_of(9), MOMENT, "no quota")
+    record = withdraw(None, pins_of(9), MOMENT, "no quota", instead=pins_of(0))
     record["withdrawn"][0]["id"] = "12345e678901"
     text = pin_file_text(pins_of(1), record)
     assert f'archive_sha256: "{1:064d}"' in text
