@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.conftest import REPOSITORY, TOOLS, run
+from tests.integration.conftest import REPOSITORY, TOOLS, LocalCloud, run
 
 SHOW = f"""
 - hosts: localhost
@@ -49,19 +49,22 @@ def test_the_last_good_canary_is_the_own_one_or_that_of_the_environment_before(
     assert f"held against {good}." in run(command, dict(os.environ)).stdout
 
 
-@pytest.mark.parametrize(
-    ("option", "refusal"),
-    [
-        (
-            "patching_rollback_to=0a3a9d0a44d6",
-            "patching_rollback_to is 0a3a9d0a44d6, which is for going back; expected -e rollback=true",
-        ),
-        ("patching_canary_workers=2", "patching_canary_workers is 2, by default platform_sizes.user.workers"),
-    ],
-)
-def test_what_cannot_be_is_refused_before_anybody_is_asked(option: str, refusal: str) -> None:
-    done = run(
-        [str(TOOLS / "ansible-playbook"), "playbooks/patch.yml", "--check", "-e", option], dict(os.environ), check=False
+def test_pins_to_go_back_to_are_for_going_back() -> None:
+    refused = patch("patching_rollback_to=0a3a9d0a44d6", dict(os.environ))
+    assert "patching_rollback_to is 0a3a9d0a44d6, which is for going back; expected -e rollback=true" in refused
+
+
+@pytest.mark.parametrize("workers", [2, 4])
+def test_a_canary_that_could_not_end_well_is_refused(localcloud: LocalCloud, workers: int) -> None:
+    refused = patch(f"patching_canary_workers={workers}", localcloud.client_environment())
+    assert (
+        f"patching_canary_workers is {workers}, by default platform_sizes.user.workers (3); expected from 3" in refused
     )
-    assert done.returncode == 2
-    assert refusal in " ".join(done.stdout.split())
+
+
+def patch(option: str, environment: dict[str, str]) -> str:
+    """What a patching run says that refuses an option."""
+    command = [str(TOOLS / "ansible-playbook"), "playbooks/patch.yml", "--check", "-e", option]
+    done = run(command, environment, check=False)
+    assert done.returncode == 2, done.stdout
+    return " ".join(done.stdout.split())
