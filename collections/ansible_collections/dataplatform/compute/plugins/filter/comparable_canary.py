@@ -8,8 +8,8 @@ name: comparable_canary
 short_description: The earlier canary that a new one may be held against
 version_added: 0.1.0
 description:
-  - The first of the given canaries that ran on such clusters - of the same templates, with as many workers, on the same
-    machines. On others the same jobs take another time.
+  - The first of the given canaries that ran on such clusters - of the same templates, with as many workers, on machines
+    of the same type. On others the same jobs take another time.
   - The same input always gives the same output; nothing is asked and nothing is changed.
 options:
   _input:

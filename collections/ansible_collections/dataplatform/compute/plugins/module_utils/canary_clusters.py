@@ -36,12 +36,15 @@ def comparable_canary(
 ) -> Mapping[str, Any] | None:
     """Return the first of these canaries, as records have them, that ran on just such clusters; None where none did.
 
-    ``clusters`` is what :func:`canary_clusters` returned: the same templates, as many workers, the same machines.
+    ``clusters`` is what :func:`canary_clusters` returned: the same templates, as many workers, the same type of
+    machine. Of a machine without a type nobody knows.
     """
     wanted = {}
     for cluster in clusters:
         worker = cluster["config"]["workerConfig"]
         wanted[cluster["template"]] = worker["numInstances"], worker.get("machineTypeUri")
+    if any(machine_type is None for _workers, machine_type in wanted.values()):
+        return None
     return next((canary for canary in canaries if canary and _clusters_of(canary) == wanted), None)
 
 

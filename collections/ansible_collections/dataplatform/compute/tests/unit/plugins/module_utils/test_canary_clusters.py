@@ -75,3 +75,9 @@ def test_a_canary_is_held_against_one_on_such_clusters(
     clusters = canary_clusters({"analytics": {"own": config()}, "etl": {"own": large}}, workers=3)
     found = comparable_canary([own, upstream], clusters)
     assert (found and found["cluster"]) == good
+
+
+def test_what_nobody_knows_of_is_not_the_same() -> None:
+    clusters = canary_clusters({"etl": {"own": config(workerConfig={"numInstances": 2})}}, workers=3)
+    unknown = {"cluster": "own", "jobs": {"etl": {"workers": {"first": 3}, "machine_type": None}}}
+    assert comparable_canary([unknown], clusters) is None
