@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import socket
 import stat
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from click.testing import CliRunner
 
-from localcloud import partial, routing
+from localcloud import partial, routing, supervise
+from localcloud.cli import main
 from localcloud.clock import Clock
 from localcloud.environment import client_environment, merged_environment
 from localcloud.errors import ApiError, NotServedError, error_response
@@ -20,7 +24,6 @@ from localcloud.names import camel_case, snake_case
 from localcloud.paging import page
 from localcloud.settings import Settings
 from localcloud.store import Store, disk_full
-from localcloud.supervise import SuperviseError, call
 
 
 @pytest.fixture
@@ -366,8 +369,18 @@ def test_ours_wins_over_preset_variables(tmp_path):
     assert all(isinstance(value, str) for value in variables.values())
 
 
-def test_a_server_that_does_not_answer_is_said_to():
+def test_a_server_that_is_there_and_does_not_answer_is_neither_up_nor_gone(tmp_path, monkeypatch):
+    settings = Settings(tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        process = {"pid": 7, "port": silent.getsockname()[1], "secret": "s"}
-        with pytest.raises(SuperviseError, match=r"the server \(process 7\) does not answer within 0.1 s"):
-            call(process, "GET", "/localcloud/status", timeout=0.1)
+        process = {"pid": os.getpid(), "port": silent.getsockname()[1], "secret": "s"}
+        settings.process_file.write_text(json.dumps(process))
+        message = rf"the server \(process {os.getpid()}\) has not answered within 0.1 s. Next step: wait, or end it"
+        with pytest.raises(supervise.NoAnswerError, match=message):
+            supervise.running(settings, 0.1)
+        settings.environment_file.write_text("{}")
+        running = supervise.running
+        monkeypatch.setattr(supervise, "running", lambda settings: running(settings, 0.1))
+        for command in ("status", "env", "requests", "down", "reset --yes", "fault list"):
+            shown = CliRunner().invoke(main, command.split(), env={"LOCALCLOUD_HOME": str(tmp_path)})
+            assert (shown.exit_code, bool(re.search(message, shown.output))) == (1, True), command
+    assert running(settings) is None, "a port where nobody listens"

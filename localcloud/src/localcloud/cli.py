@@ -19,7 +19,17 @@ from localcloud.environment import merged_environment, read_environment
 from localcloud.settings import DEFAULT_PORT, ENGINES, PACES, Settings, default_home
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """Commands that end with the message of what is wrong with the server."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except supervise.SuperviseError as error:
+            _fail(str(error))
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """Run a laptop-sized Google Cloud that unmodified clients reach through environment variables.
 
@@ -53,10 +63,7 @@ def up(port: int | None, pace: str | None, engine: str | None, foreground: bool)
     if foreground:
         _serve_here(settings)
         return
-    try:
-        process, started = supervise.start(settings)
-    except supervise.SuperviseError as error:
-        _fail(str(error))
+    process, started = supervise.start(settings)
     address = f"http://127.0.0.1:{process['port']} (pace {process['pace']}, home {settings.home})"
     click.echo(f"localcloud is up: {address}" if started else f"localcloud was up already: {address}")
     if process.get("engine_note"):
@@ -71,10 +78,7 @@ def up(port: int | None, pace: str | None, engine: str | None, foreground: bool)
 @main.command()
 def down() -> None:
     """Stop it together with the jobs it runs; resources and objects are kept."""
-    try:
-        stopped = supervise.stop(_settings())
-    except supervise.SuperviseError as error:
-        _fail(str(error))
+    stopped = supervise.stop(_settings())
     click.echo("localcloud is down" if stopped else "localcloud was not running")
 
 
@@ -278,10 +282,7 @@ def reset(yes: bool) -> None:
     settings = _settings()
     if not yes:
         click.confirm(f"Delete everything in the local cloud at {settings.home}?", abort=True)
-    try:
-        supervise.reset(settings)
-    except supervise.SuperviseError as error:
-        _fail(str(error))
+    supervise.reset(settings)
     click.echo("localcloud is empty")
 
 
@@ -310,14 +311,11 @@ def _environment(settings: Settings) -> dict[str, str]:
     return variables
 
 
-def _control(method: str, path: str, body: Any = None, timeout: float = 30) -> dict[str, Any]:
+def _control(method: str, path: str, body: Any = None, timeout: float = supervise.ANSWER_SECONDS) -> dict[str, Any]:
     process = supervise.running(_settings())
     if process is None:
         _fail("localcloud is not running; start it with: localcloud up")
-    try:
-        return supervise.call(process, method, path, body, timeout)
-    except supervise.SuperviseError as error:
-        _fail(str(error))
+    return supervise.call(process, method, path, body, timeout)
 
 
 def _describe_fault(item: dict[str, Any]) -> str:

@@ -24,7 +24,7 @@ LOOPBACK = "127.0.0.1"
 _START_SECONDS = 60.0
 _STOP_SECONDS = 45.0
 # A server that is gone refuses at once; one on a busy machine is only late.
-_ANSWER_SECONDS = 60.0
+ANSWER_SECONDS = 60.0
 # Job drivers, YARN and Airflow are stopped one after another.
 _RESET_SECONDS = 180.0
 _LOG_BYTES = 10 * 1024 * 1024
@@ -38,16 +38,23 @@ class SuperviseError(Exception):
     """Something about the server process went wrong; the message is for people."""
 
 
-def running(settings: Settings) -> dict[str, Any] | None:
+class NoAnswerError(SuperviseError):
+    """The server is there, and does not answer."""
+
+
+def running(settings: Settings, patience: float = ANSWER_SECONDS) -> dict[str, Any] | None:
     """Return the process file of the running server (pid, port, pace, started, secret), or None.
 
-    Only a server that answers counts: after `kill -9` the file is still there.
+    Only a server that answers counts: after `kill -9` the file is still there. Raises NoAnswerError where one is there
+    that has not answered within ``patience`` seconds.
     """
     process = read_process_file(settings)
     if process is None or not psutil.pid_exists(process["pid"]):
         return None
     try:
-        call(process, "GET", "/localcloud/status")
+        call(process, "GET", "/localcloud/status", timeout=patience)
+    except NoAnswerError:
+        raise
     except (OSError, SuperviseError):
         return None
     return process
@@ -62,11 +69,11 @@ def read_process_file(settings: Settings) -> dict[str, Any] | None:
 
 
 def call(
-    process: dict[str, Any], method: str, path: str, body: Any = None, timeout: float = _ANSWER_SECONDS
+    process: dict[str, Any], method: str, path: str, body: Any = None, timeout: float = ANSWER_SECONDS
 ) -> dict[str, Any]:
     """Call the control API of a running server, which has ``timeout`` seconds to answer.
 
-    Raises SuperviseError with its message, or where it does not answer; OSError when it is gone.
+    Raises SuperviseError with its message, NoAnswerError when it takes longer, OSError when it is gone.
     """
     connection = http.client.HTTPConnection(LOOPBACK, process["port"], timeout=timeout)
     try:
@@ -75,8 +82,10 @@ def call(
         response = connection.getresponse()
         answer = json.loads(response.read() or b"{}")
     except TimeoutError:
-        message = f"the server (process {process['pid']}) does not answer within {timeout:g} s"
-        raise SuperviseError(message) from None
+        raise NoAnswerError(
+            f"the server (process {process['pid']}) has not answered within {timeout:g} s. Next step: wait, or end it"
+            f" with kill -9 {process['pid']}; nothing that it has acknowledged is lost"
+        ) from None
     except (http.client.HTTPException, ValueError) as error:
         raise SuperviseError(f"port {process['port']} does not answer like localcloud: {error}") from None
     finally:
@@ -102,8 +111,8 @@ def start(settings: Settings) -> tuple[dict[str, Any], bool]:
         raise SuperviseError(message or f"the server died while starting:\n{_log_tail(settings)}")
     # A process that lost the race for the lock waits for the one that won it.
     deadline = time.monotonic() + _START_SECONDS
-    while time.monotonic() < deadline:
-        process = running(settings)
+    while (patience := deadline - time.monotonic()) > 0:
+        process = running(settings, patience)
         if process is not None:
             return process, outcome == READY
         time.sleep(0.05)
