@@ -9,6 +9,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from pathlib import Path
 
 import psutil
 import pytest
@@ -188,6 +189,18 @@ def test_a_directory_of_somebody_elses_is_left_alone(tmp_path, name):
     assert refused.returncode == 1
     assert name in refused.stderr
     assert [entry.name for entry in tmp_path.iterdir()] == [name]
+
+
+def test_the_lock_of_a_server_that_starts_at_this_moment_is_not_somebody_elses_file(tmp_path, monkeypatch):
+    settings, iterdir = Settings(tmp_path), Path.iterdir
+
+    def start_and_list(directory):
+        settings.lock_file.touch()
+        return iterdir(directory)
+
+    monkeypatch.setattr(Path, "iterdir", start_and_list)
+    prepare_home(settings)
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o700
 
 
 def test_a_home_may_be_new_empty_or_used_before(tmp_path):

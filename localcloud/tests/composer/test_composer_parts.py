@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import json
 import stat
+import types
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from localcloud.composer.configuration import (
     render_configuration,
 )
 from localcloud.composer.packages import missing_packages
-from localcloud.composer.processes import AirflowError
+from localcloud.composer.processes import AirflowError, end_environments
 from localcloud.errors import ApiError
 
 KEYS = {"fernet_key": "f", "secret_key": "s%s"}
@@ -210,3 +211,24 @@ def test_an_airflow_that_does_not_answer_is_said(host):
     with pytest.raises(ApiError, match="it does not answer") as caught:
         start(host, "version")
     assert caught.value.status == "FAILED_PRECONDITION"
+
+
+def test_what_a_doomed_process_starts_meanwhile_is_killed_too(tmp_path, monkeypatch):
+    directory = tmp_path / "hosts" / "r_env"
+    directory.mkdir(parents=True)
+    alive, killed = ["scheduler"], []
+
+    def kill(name):
+        killed.append(name)
+        alive.remove(name)
+        if name == "scheduler":
+            alive.append("task")
+
+    def process_iter():
+        for name in list(alive):
+            parts = {"cwd": lambda: str(directory), "exe": lambda: "/usr/bin/python3.11"}
+            yield types.SimpleNamespace(**parts, kill=lambda name=name: kill(name))
+
+    monkeypatch.setattr("localcloud.composer.processes.psutil.process_iter", process_iter)
+    end_environments(tmp_path)
+    assert (killed, alive) == (["scheduler", "task"], [])

@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
+
+from localcloud.dataproc.supervised import SupervisedProcesses
 
 SLOW_WRITES = """
 import sys, time
@@ -63,3 +67,27 @@ def test_nothing_is_started_after_a_request_to_end(tmp_path: Path) -> None:
     (tmp_path / "terminate").write_text("1")
     assert supervise(tmp_path) == -15
     assert not (tmp_path / "driveroutput").exists()
+
+
+# Tells how its driver ended, and takes its time to be gone.
+LINGERS = """
+import sys, time
+from pathlib import Path
+from localcloud.dataproc import supervisor
+held = supervisor.try_lock(Path(sys.argv[1]))
+supervisor.write_atomically(Path(sys.argv[1]) / "exit.json", {"exit_code": 0})
+time.sleep(2)
+"""
+
+
+def test_a_supervisor_that_another_server_started_is_waited_for(tmp_path: Path) -> None:
+    directory = tmp_path / "driver"
+    directory.mkdir()
+    plan(directory, "sh", "-c", "exit 0")
+    with subprocess.Popen([sys.executable, "-c", LINGERS, str(directory)]) as supervisor:
+        processes = SupervisedProcesses(tmp_path)
+        deadline = time.monotonic() + 60
+        while processes.status("driver").state != "exited":
+            assert time.monotonic() < deadline
+        processes.end_all(1.0, 60.0)
+        assert psutil.Process(supervisor.pid).status() == psutil.STATUS_ZOMBIE

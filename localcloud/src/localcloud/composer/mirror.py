@@ -123,16 +123,17 @@ class Mirror:
                 for piece in pieces:
                     stream.write(piece)
             target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            size = temporary.stat().st_size
-            temporary.replace(target)
-            # Whoever read the file that was there while this one was written takes it for another only if it is newer.
-            now = time.time_ns()
-            os.utime(target, ns=(now, now))
+            # By its descriptor: once it is in place, somebody may put another there.
+            with temporary.open("rb") as written:
+                temporary.replace(target)
+                # Who read the file before while this one was written takes it for another only if it is newer.
+                os.utime(written.fileno())
+                status = os.fstat(written.fileno())
         except OSError as problem:
             temporary.unlink(missing_ok=True)
             self._refuse(name, generation, str(problem))
             return False
-        self._known[name] = Known(generation, size, now)
+        self._known[name] = Known(generation, status.st_size, status.st_mtime_ns)
         return True
 
     def _refuse(self, name: str, generation: int, why: str) -> None:

@@ -37,6 +37,7 @@ from localcloud.settings import Settings, default_airflow_python
 START_SECONDS = 120.0
 _END_GRACE_SECONDS = 5.0
 _END_PATIENCE_SECONDS = 5.0
+_LOOK_SECONDS = 0.05
 _ANSWER_SECONDS = 10.0
 # A module of Airflow's configuration: how long a writer waits for the others, in seconds, and that a commit waits for
 # no disk. That survives the death of processes, as the local cloud's own state does.
@@ -243,7 +244,8 @@ def _sweep(working: Path, temporaries: Iterable[Path]) -> None:
         for process in left:
             with contextlib.suppress(psutil.Error):
                 process.kill()
-        psutil.wait_procs(left, timeout=max(0.0, deadline - time.monotonic()))
+        # No wait for each: nobody may reap them in a container without an init.
+        time.sleep(_LOOK_SECONDS)
 
 
 def _leftovers(working: Path, temporaries: Iterable[Path]) -> list[psutil.Process]:

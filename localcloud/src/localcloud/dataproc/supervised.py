@@ -99,11 +99,18 @@ class SupervisedProcesses:
         self.reap(deadline - time.monotonic())
 
     def reap(self, patience: float) -> None:
-        """Wait up to `patience` seconds for supervisors whose process has ended: on a busy machine they go later."""
+        """Wait up to `patience` seconds for the end of all supervisors: on a busy machine they go a while after that
+        of their processes, and those of a killed server are no children of this one.
+        """
         deadline = time.monotonic() + patience
         for child in list(self._children.values()):
             with contextlib.suppress(subprocess.TimeoutExpired):
                 child.wait(max(0.0, deadline - time.monotonic()))
+        locked = [path.parent for path in self._root.glob(f"*/{supervisor.LOCK_FILE}")]
+        while time.monotonic() < deadline and any(
+            directory.exists() and self._is_watched(directory) for directory in locked
+        ):
+            time.sleep(0.02)
 
     @staticmethod
     def _state(directory: Path) -> dict[str, Any]:
