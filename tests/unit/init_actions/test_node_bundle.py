@@ -184,6 +184,27 @@ def test_terminated_while_unpacking_and_run_again(shell_node: ShellNode) -> None
     assert (shell_node.opt / "dataplatform" / "bundle").readlink().as_posix() == f"bundles/{sha256}"
 
 
+def test_a_tar_that_writes_on_while_it_is_ended_leaves_nothing(shell_node: ShellNode) -> None:
+    publish(shell_node, GOOD)
+    tools = shell_node.directory / "tools"
+    tools.mkdir()
+    begun, ended = (shell_node.directory / name for name in ("begun", "ended"))
+    (tools / "tar").write_text(
+        "#!/bin/bash\n"
+        f"""trap 'sleep 0.5; mkdir -p "${{@: -1}}/late"; touch {ended}; exit 1' TERM\n"""
+        f"touch {begun}\n"
+        "while true; do sleep 0.05; done\n"
+    )
+    (tools / "tar").chmod(0o755)
+    shell_node.environment["PATH"] = f"{tools}:{shell_node.environment['PATH']}"
+    process = shell_node.start(PROGRAM)
+    wait_until(begun.exists)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    wait_until(ended.exists)
+    assert leftovers(shell_node) == []
+
+
 def test_what_a_killed_process_left_is_removed_by_the_next(shell_node: ShellNode) -> None:
     sha256 = publish(shell_node, GOOD)
     bundles = shell_node.opt / "dataplatform" / "bundles"
