@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Iterator
 
-import psutil
 import pytest
 from ansible_collections.dataplatform.compute.plugins.module_utils.ipa_service_principals import DEFINITION
 
@@ -15,6 +13,7 @@ from tests.freeipa.publishing import NODE, ROTATE, SECRETS, SITE, TEARDOWN, TEMP
 from tests.freeipa.stand_in import HOST, PASSWORD, REALM, USER, StandIn
 from tests.integration.conftest import LocalCloud
 from tests.integration.google import PROJECT, wait_for
+from tests.integration.processes import kill_family
 
 # Principals, secrets, first keys, their publication, and who may read them.
 CHANGES = 5
@@ -95,30 +94,13 @@ def test_a_rotation_is_published_with_the_older_key_and_ages(world: Publishing) 
     assert world.states("etl") == {"1": "DISABLED", "2": "ENABLED"}
 
 
-def kill_family(root: psutil.Process) -> None:
-    """Kill a play and all it started: Ansible's workers have sessions of their own, and would publish without it.
-
-    First they are stopped, so that none starts another that nobody knows of.
-    """
-    stopped: set[psutil.Process] = set()
-    root.suspend()
-    while new := set(root.children(recursive=True)) - stopped:
-        for one in new:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                one.suspend()
-        stopped |= new
-    for one in (*stopped, root):
-        with contextlib.suppress(psutil.NoSuchProcess):
-            one.kill()
-
-
 def test_a_rotation_killed_before_it_published_is_finished_by_the_next(world: Publishing) -> None:
     key = world.key("analytics")
     world.cloud.cli("fault", "add", "--method=secretmanager.projects.secrets.addVersion", "--kind=delay", "--delay=60")
     process = world.start(ROTATE, "-e", "template=analytics")
     try:
         wait_for(lambda: world.key("analytics") == key + 1, "the new key", 240)
-        kill_family(psutil.Process(process.pid))
+        kill_family(process.pid)
         process.communicate()
     finally:
         world.cloud.cli("fault", "clear")

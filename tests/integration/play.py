@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import pty
 import subprocess
 import threading
 from pathlib import Path
 
-import psutil
 import pytest
 
 from tests.integration.google import PROJECT, REGION
+from tests.integration.processes import kill_family
 
 _REPOSITORY = Path(__file__).parents[2]
 
@@ -78,10 +77,5 @@ class Play:
 
     def kill_everything(self) -> None:
         """Kill ansible-playbook and all it started, as a machine that goes down does: nothing can clean up."""
-        parent = psutil.Process(self.process.pid)
-        family = [parent, *parent.children(recursive=True)]
-        for act in (psutil.Process.suspend, psutil.Process.kill):
-            for one in family:
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    act(one)
+        kill_family(self.process.pid)
         self.process.wait(10)

@@ -52,13 +52,6 @@ NODE_ACCOUNT = "dataproc-node@local-project.iam.gserviceaccount.com"
 NODES = ["nodes-m", "nodes-w-0", "nodes-w-1"]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give a test the time of what it may be the first to need: a realm, an environment, a cluster of nodes."""
-    for item in items:
-        if item.path.is_relative_to(Path(__file__).parent) and item.get_closest_marker("timeout") is None:
-            item.add_marker(pytest.mark.timeout(1800))
-
-
 @pytest.fixture(scope="session")
 def containers_can_be_nodes() -> None:
     """Skip, and say why, where they cannot."""

@@ -5,11 +5,8 @@ One environment for all tests of the file, because creating one takes seconds; e
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import shutil
-import signal
 import subprocess
 import time
 from dataclasses import dataclass
@@ -21,6 +18,7 @@ import pytest
 
 from tests.integration.conftest import REPOSITORY, TOOLS, LocalCloud
 from tests.integration.google import PROJECT, REGION, STORAGE, Google, wait_for
+from tests.integration.processes import kill_family
 from tests.integration.test_site import changed, play
 from tests.orchestration.gate_support import AIRFLOW_PYTHON, GUARD, LIBRARY, sound_dag
 from tests.orchestration.test_gate import BROKEN
@@ -292,9 +290,7 @@ def test_killed_in_the_middle_the_next_run_completes(deployment: Deployment) -> 
     try:
         wait_for(lambda: deployment.live()["release"] != before, "the new archive", 120)
     finally:
-        for process in _family(running.pid):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process, signal.SIGKILL)
+        kill_family(running.pid)
         running.wait(timeout=30)
     release = deployment.live()
     assert (release["verified"], release["previous"]) == ("false", before)
@@ -424,9 +420,3 @@ def test_an_environment_that_stays_updating_is_left_alone(deployment: Deployment
         assert refused.returncode == 2
         assert "dataplatform-local is still UPDATING after 3 s. Nothing was changed" in refused.stdout
     assert deployment.generations() == before
-
-
-def _family(process: int) -> list[int]:
-    """A process and all below it; Ansible's workers have sessions of their own."""
-    children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(process)], capture_output=True, text=True, check=False)
-    return [process, *(member for child in children.stdout.split() for member in _family(int(child)))]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
@@ -11,11 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psutil
 import yaml
 
 from tests.integration.conftest import REPOSITORY, TOOLS, LocalCloud
 from tests.integration.google import PROJECT, STORAGE, Google
+from tests.integration.processes import kill_family
 
 NOTHING, PATCHED, CANARY_FAILED, BLOCKED = 0, 10, 20, 30
 NAMES = ("dev", "staging", "prod")
@@ -166,9 +165,5 @@ def environment_with(directory: Path, source: str) -> Path:
 
 def kill(process: subprocess.Popen[str]) -> None:
     """End a play and all its workers at once, as a machine that loses power does."""
-    # Ansible's workers have sessions of their own.
-    family = [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
-    for member in family:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            member.kill()
+    kill_family(process.pid)
     process.wait()

@@ -252,16 +252,17 @@ class Job:
                 continue
         return found
 
-    def kill(self, words: str) -> None:
-        """Kill at once every process of `processes(words)`; at least one must have been there to be killed.
+    def kill(self, words: str, which: Callable[[list[str]], bool] = lambda _line: True) -> None:
+        """Kill at once every process of `processes(words)` whose command line is one of `which`; there must be one.
 
         A process about to start another shows its own command line twice for a moment, so one of them may be gone.
         """
         killed = 0
         for process in self.processes(words):
             with suppress(psutil.NoSuchProcess):
-                process.kill()
-                killed += 1
+                if which(process.cmdline()):
+                    process.kill()
+                    killed += 1
         assert killed, f"no process of {self.identity} with '{words}' in its command line"
 
     def worker_processes(self) -> list[psutil.Process]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import signal
 import time
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from tests.integration.google import wait_for
@@ -29,12 +27,7 @@ def run_directory(job: Job) -> Path:
 
 def kill_launcher(job: Job) -> None:
     """Kill the launcher and nothing else."""
-    for process in job.processes("run_dask.py"):
-        # The launcher's own children show its command line until they start their program, and may be gone by now.
-        with contextlib.suppress(psutil.NoSuchProcess):
-            line = process.cmdline()
-            if job.identity in line and "SparkSubmit" not in " ".join(line):
-                process.kill()
+    job.kill("run_dask.py", lambda line: job.identity in line and "SparkSubmit" not in " ".join(line))
 
 
 def test_a_launcher_killed_while_its_application_waits(cluster: Cluster) -> None:
