@@ -84,7 +84,7 @@ def down() -> None:
 
 @main.command()
 def status() -> None:
-    """Say whether it is up (exit status 0) or not (3)."""
+    """Say whether it is up (exit status 0) or not (3), or there and without an answer (1)."""
     settings = _settings()
     process = supervise.running(settings)
     if process is None:

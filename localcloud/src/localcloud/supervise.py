@@ -112,7 +112,7 @@ def start(settings: Settings) -> tuple[dict[str, Any], bool]:
     # A process that lost the race for the lock waits for the one that won it.
     deadline = time.monotonic() + _START_SECONDS
     while (patience := deadline - time.monotonic()) > 0:
-        process = running(settings, patience)
+        process = running(settings, max(patience, 1.0))
         if process is not None:
             return process, outcome == READY
         time.sleep(0.05)

@@ -8,7 +8,6 @@ import sys
 import time
 from pathlib import Path
 
-import psutil
 import pytest
 
 from localcloud.dataproc.supervised import SupervisedProcesses
@@ -74,9 +73,10 @@ LINGERS = """
 import sys, time
 from pathlib import Path
 from localcloud.dataproc import supervisor
-held = supervisor.try_lock(Path(sys.argv[1]))
+while (held := supervisor.try_lock(Path(sys.argv[1]))) is None:
+    time.sleep(0.005)
 supervisor.write_atomically(Path(sys.argv[1]) / "exit.json", {"exit_code": 0})
-time.sleep(2)
+time.sleep(5)
 """
 
 
@@ -87,7 +87,10 @@ def test_a_supervisor_that_another_server_started_is_waited_for(tmp_path: Path) 
     with subprocess.Popen([sys.executable, "-c", LINGERS, str(directory)]) as supervisor:
         processes = SupervisedProcesses(tmp_path)
         deadline = time.monotonic() + 60
-        while processes.status("driver").state != "exited":
+        while not (directory / "exit.json").exists():
             assert time.monotonic() < deadline
+            time.sleep(0.02)
+        assert processes.status("driver").state == "exited"
         processes.end_all(1.0, 60.0)
-        assert psutil.Process(supervisor.pid).status() == psutil.STATUS_ZOMBIE
+        # The lock goes a moment before the process is gone.
+        assert supervisor.wait(2) == 0

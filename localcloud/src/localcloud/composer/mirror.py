@@ -125,15 +125,18 @@ class Mirror:
             target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             # By its descriptor: once it is in place, somebody may put another there.
             with temporary.open("rb") as written:
+                size = os.fstat(written.fileno()).st_size
                 temporary.replace(target)
-                # Who read the file before while this one was written takes it for another only if it is newer.
-                os.utime(written.fileno())
-                status = os.fstat(written.fileno())
+                # Who read the file before while this one was written takes it for another only if it is newer. The
+                # kernel's own time would be some milliseconds behind.
+                now = time.time_ns()
+                os.utime(written.fileno(), ns=(now, now))
+                modified = os.fstat(written.fileno()).st_mtime_ns
         except OSError as problem:
             temporary.unlink(missing_ok=True)
             self._refuse(name, generation, str(problem))
             return False
-        self._known[name] = Known(generation, status.st_size, status.st_mtime_ns)
+        self._known[name] = Known(generation, size, modified)
         return True
 
     def _refuse(self, name: str, generation: int, why: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -99,17 +100,16 @@ class SupervisedProcesses:
         self.reap(deadline - time.monotonic())
 
     def reap(self, patience: float) -> None:
-        """Wait up to `patience` seconds for the end of all supervisors: on a busy machine they go a while after that
-        of their processes, and those of a killed server are no children of this one.
+        """Wait up to `patience` seconds for the end of all supervisors that have begun their work.
+
+        On a busy machine they go a while after their processes. Those of a killed server are no children of this one.
         """
         deadline = time.monotonic() + patience
         for child in list(self._children.values()):
             with contextlib.suppress(subprocess.TimeoutExpired):
                 child.wait(max(0.0, deadline - time.monotonic()))
-        locked = [path.parent for path in self._root.glob(f"*/{supervisor.LOCK_FILE}")]
-        while time.monotonic() < deadline and any(
-            directory.exists() and self._is_watched(directory) for directory in locked
-        ):
+        locked = list(self._root.glob(f"*/{supervisor.LOCK_FILE}"))
+        while time.monotonic() < deadline and any(map(_is_locked, locked)):
             time.sleep(0.02)
 
     @staticmethod
@@ -123,6 +123,18 @@ class SupervisedProcesses:
         """Delete the directory of a process that has ended."""
         self._children.pop(name, None)
         shutil.rmtree(self._root / name, ignore_errors=True)
+
+
+def _is_locked(path: Path) -> bool:
+    """Return whether a process holds a lock on a file; it is not made anew where it is being removed."""
+    try:
+        with path.open("rb") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False
+    return False
 
 
 def _signal(process: int, number: signal.Signals) -> None:
