@@ -129,12 +129,21 @@ class JobRunner:
         except BaseException:
             # The task's own `timeout:` keyword arrives as an exception that is no Exception, anywhere in this block.
             # What goes wrong now is not what the task failed of.
-            with contextlib.suppress(ComputeError):
+            try:
                 if begun is None:
-                    # It may be there by now, or in a moment; the same request submits no second one.
-                    self._submit(job or {}, identity)
+                    self._submit_again(job or {}, identity)
                 self._api.cancel_job(identity.job_id)
+            except ComputeError as error:
+                self._progress.note(f"job {identity.job_id} may go on without us, it could not be cancelled: {error}")
             raise
+
+    def _submit_again(self, job: Mapping[str, Any], identity: JobIdentity) -> None:
+        """See a submission through that was cut off: the job may be there by now, or in a moment.
+
+        The same request submits no second one. Raises ValidationError where the job of this id is somebody else's.
+        """
+        with contextlib.suppress(GoogleApiError, TransportError):
+            self._submit(job, identity)
 
     def _begin(self, job: Mapping[str, Any], live: dict[str, Any] | None, identity: JobIdentity) -> dict[str, Any]:
         if live is not None:

@@ -136,8 +136,10 @@ class WorkflowRunner:
         except Exception:
             raise
         except BaseException:
-            with contextlib.suppress(ComputeError):
+            try:
                 self._api.cancel_operation(find()["name"])
+            except ComputeError as error:
+                self._progress.note(f"the workflow may go on without us, it could not be cancelled: {error}")
             raise
 
     def _find_template(self, template: str) -> dict[str, Any]:

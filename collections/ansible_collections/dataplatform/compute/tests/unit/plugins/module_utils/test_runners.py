@@ -166,6 +166,17 @@ class LateApi(Api):
         return self.operation
 
 
+class Told(Silent):
+    """Somebody who reads."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def note(self, text: str) -> None:
+        """Keep what is said."""
+        self.lines.append(text)
+
+
 class Slow(Silent):
     """Time is up while somebody reads."""
 
@@ -217,5 +228,7 @@ def test_what_is_cut_off_between_its_start_and_the_first_look_is_cancelled() -> 
 
 
 def test_what_cannot_be_cancelled_is_not_what_the_task_fails_of() -> None:
-    assert end_a_job(LateApi(away=True), Silent()) == []
-    assert end_a_workflow(LateApi(operation("PENDING", timedelta(0)), away=True), Silent()) == []
+    assert end_a_job(LateApi(away=True), Silent()) == ["j1"], "tried all the same: its id is known"
+    told = Told()
+    assert end_a_workflow(LateApi(operation("PENDING", timedelta(0)), away=True), told) == []
+    assert told.lines == ["the workflow may go on without us, it could not be cancelled: no route"]
