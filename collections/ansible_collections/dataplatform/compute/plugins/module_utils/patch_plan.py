@@ -16,6 +16,7 @@ from typing import Any
 from ansible_collections.dataplatform.compute.plugins.module_utils.maintenance_window import next_opening
 from ansible_collections.dataplatform.compute.plugins.module_utils.patch_images import Image, newest_of_track
 from ansible_collections.dataplatform.compute.plugins.module_utils.pins import (
+    pins_id,
     record_matches,
     same_but_bundle,
     same_in_common,
@@ -217,12 +218,21 @@ def _left_upstream(facts: Facts) -> str:
     """Why pins that this environment has must go: the one before it has gone back from them."""
     if facts.upstream is None or not facts.upstream.record:
         return ""
-    if same_in_common(facts.pins, facts.upstream.pins):
+    left = facts.upstream.record.get("withdrawn") or []
+    ids = {entry["id"] for entry in left}
+    earlier = [entry["pins"] for entry in facts.upstream.record.get("previous") or []]
+    good = [pins for pins in (facts.upstream.pins, *earlier) if pins_id(pins) not in ids]
+    if any(same_in_common(facts.pins, pins) for pins in good):
         return ""
-    for entry in facts.upstream.record.get("withdrawn") or []:
+    for entry in left:
         # What it went back to is good here, too: it left a node bundle, which is made anew from the files, or an action
-        # that this environment does not enable.
-        if same_in_common(facts.pins, entry["pins"]) and not same_in_common(facts.pins, entry["instead"]):
+        # that this environment does not enable. And what came here since came from pins that it has found good since.
+        came_since = record_matches(facts.pins, facts.record) and facts.record["promoted_at"] > entry["at"]
+        if (
+            same_in_common(facts.pins, entry["pins"])
+            and not same_in_common(facts.pins, entry["instead"])
+            and not came_since
+        ):
             return (
                 f"{facts.upstream.environment} went back from these pins on {entry['at'][:10]}"
                 f" ({entry['reason']}). Next step: go back here, too, with -e rollback=true"

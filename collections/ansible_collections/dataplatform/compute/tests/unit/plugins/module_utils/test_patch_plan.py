@@ -24,7 +24,7 @@ from ansible_collections.dataplatform.compute.plugins.module_utils.patch_plan im
 from ansible_collections.dataplatform.compute.plugins.module_utils.pins import pins_id, withdraw
 
 NOW = datetime(2026, 11, 29, 12, 0, tzinfo=UTC)
-OLD, NEW = "2.3.10-debian12", "2.3.11-debian12"
+OLD, NEW, NEWEST = "2.3.10-debian12", "2.3.11-debian12", "2.3.12-debian12"
 FILES = {"init-actions/node-bundle.sh": "a" * 64, "jobs/run_dask.py": "b" * 64}
 CHECKOUT = Checkout("c" * 40, {"node-bundle.sh": "a" * 64}, "d" * 64, FILES)
 PATCHING: dict[str, Any] = {"after": None, "record_days": 14, "window": None}
@@ -312,6 +312,20 @@ def test_pins_that_the_environment_before_went_back_from_have_to_go() -> None:
     bad = {**PINS, "dataproc_image": NEW}
     dev = Upstream("dev", PINS, record(PINS, withdrawn=[left(bad)]))
     assert "dev went back from these pins on 2026-11-28 (slow)" in only_reason(plan(second(bad, upstream=dev)))
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["among the previous pins", "no longer kept"])
+def test_pins_that_came_after_it_went_back_from_their_like_are_good(kept: bool) -> None:
+    """`dev` mended the bundle that made it go back from an image, brought the image again, and went on."""
+    mended, newer = ({**PINS, "dataproc_image": image} for image in (NEW, NEWEST))
+    listed = images(OLD, NEW, NEWEST)
+    previous = [{"pins": mended, "record": None}] if kept else []
+    withdrawn = [left({**mended, "node_bundle": "5" * 64})]
+    dev = Upstream("dev", newer, record(newer, withdrawn=withdrawn, previous=previous))
+    since, before = ({"promoted_at": f"2026-11-{day}T12:00:00Z"} for day in (29, 27))
+    assert plan(second(mended, upstream=dev, images=listed, record=record(mended, **since))).decision == CANDIDATE
+    found = plan(second(mended, upstream=dev, images=listed, record=record(mended, **before)))
+    assert found.decision == (CANDIDATE if kept else BLOCKED)
 
 
 def test_they_have_to_go_also_where_other_actions_are_enabled() -> None:
