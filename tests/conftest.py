@@ -1,4 +1,4 @@
-"""What holds for all tests of the whole project."""
+"""What holds for the tests of the project as a whole."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-# A test here may be the first that needs a realm, an environment or a cluster, and waits for jobs on a busy machine.
-# What it waits for has limits of its own, which say more than this one.
+# A test of these may be the first that needs a realm, an environment or a cluster, and waits for jobs on a busy
+# machine. What it waits for has limits of its own, which say more than this one.
 _LONG = ("nodes", "yarn")
 _LONG_SECONDS = 1800
 

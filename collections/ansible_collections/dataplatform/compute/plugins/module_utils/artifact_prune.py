@@ -102,7 +102,7 @@ def run(params: dict[str, Any], client: GoogleClient, reporter: Reporter) -> dic
     before = datetime.now(UTC) - timedelta(days=params["older_than_days"])
     objects = list(bucket.list())
     found = prunable(objects, before)
-    # Nobody goes back to what was withdrawn.
+    # What was withdrawn is kept only where the previous pins have it, too.
     record = {key: value for key, value in (params["record"] or {}).items() if key != "withdrawn"}
     named = hashes_in(json.dumps([params["pins"], record, params["keep"]]).encode())
     # Most runs find nothing old: then nobody else has to be asked.
