@@ -179,9 +179,9 @@ def test_what_was_rolled_back_is_not_tried_again() -> None:
     assert found.notes[0].startswith("These candidates were rolled back here on 2026-11-28 (slow)")
 
 
-def left(pins: dict[str, Any], instead: dict[str, Any] = PINS) -> dict[str, Any]:
-    """The entry of these pins among those that were rolled back."""
-    return withdraw(None, pins, "2026-11-28T12:00:00Z", "slow", instead=instead)["withdrawn"][0]
+def left(pins: dict[str, Any], instead: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The entry of these pins among those that were rolled back, by default to the pins of these tests."""
+    return withdraw(None, pins, "2026-11-28T12:00:00Z", "slow", instead=instead or PINS)["withdrawn"][0]
 
 
 def test_another_bundle_than_the_one_that_was_rolled_back_is_another_candidate() -> None:
