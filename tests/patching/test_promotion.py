@@ -67,7 +67,7 @@ def test_a_new_image_is_tried_and_promoted_while_a_users_job_runs_on_the_old_one
     template = next(one for one in json.loads(before) if one["id"] == "flights-etl")
     config = template["placement"]["managedCluster"]["config"]
     environments.google.post("clusters", {"clusterName": "users", "config": config, "labels": {"owner": "ada"}})
-    wait_for(lambda: environments.clusters().get("users") == "RUNNING", "the user's cluster", 180)
+    wait_for(lambda: environments.clusters().get("users") == "RUNNING", "the user's cluster", 600)
     job = {"placement": {"clusterName": "users"}, "reference": {"jobId": "long"}}
     body = {"job": {**job, "pysparkJob": {"mainPythonFileUri": uri, "args": [str(flag)]}}}
     environments.google.post("jobs:submit", body)
@@ -78,16 +78,16 @@ def test_a_new_image_is_tried_and_promoted_while_a_users_job_runs_on_the_old_one
     users = environments.google.get("clusters/users")
     assert users["config"]["softwareConfig"]["imageVersion"] == old
     flag.touch()
-    wait_for(lambda: environments.google.get("jobs/long")["status"]["state"] == "DONE", "the user's job", 60)
+    wait_for(lambda: environments.google.get("jobs/long")["status"]["state"] == "DONE", "the user's job")
     environments.google.call("DELETE", f"{DATAPROC}/clusters/users")
-    wait_for(lambda: environments.clusters() == {}, "no cluster", 60)
+    wait_for(lambda: environments.clusters() == {}, "no cluster")
 
     pins = environments.pins("dev")
     assert (pins["dataproc_image"], found["pins"]) == (NEW, pins)
     assert "node-bundle.sh" in pins["init_actions"]
     assert environments.images("dev") == {NEW}
     (smoke,) = environments.record("dev")["canary"]["jobs"].values()
-    assert smoke["workers"] == {"first": 3, "last": 2}
+    assert (smoke["workers"], smoke["machine_type"]) == ({"first": 3, "last": 2}, "n2-standard-4")
     assert NEW not in environments.images("staging")
     assert environments.locks() == []
 
