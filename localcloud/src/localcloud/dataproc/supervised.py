@@ -51,7 +51,7 @@ class SupervisedProcesses:
         if not exit_file.exists():
             if not (directory / supervisor.RUN_FILE).exists():
                 return DriverStatus("absent")
-            if not child_ended or self._is_watched(directory):
+            if not child_ended or _is_locked(directory / supervisor.LOCK_FILE):
                 return DriverStatus("running")
             # The supervisor may have ended between the two looks.
             if not exit_file.exists():
@@ -63,14 +63,6 @@ class SupervisedProcesses:
                 child.wait(0.2)
                 self._children.pop(name, None)
         return DriverStatus("exited", json.loads(exit_file.read_text(encoding="utf-8"))["exit_code"])
-
-    @staticmethod
-    def _is_watched(directory: Path) -> bool:
-        lock = supervisor.try_lock(directory)
-        if lock is None:
-            return True
-        os.close(lock)
-        return False
 
     def terminate(self, name: str, grace: float) -> None:
         """Ask the supervisor to end its process; a process without one (it was killed) is killed here."""
